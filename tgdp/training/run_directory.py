@@ -1,0 +1,171 @@
+"""A run's folder: the truth about it, from which tracking, status and tables are made.
+
+    config.yaml          the resolved configuration
+    events.jsonl         one JSON object a line: metrics, tags, state changes, with time stamps
+    status.json          the newest state, replaced whole: what `status` and `plan` read
+    result.json          written once, at the very end: the numbers and what they were counted over
+    environment.json     versions, host and hardware of the newest attempt
+    checkpoints/         step-00000500.pt, ...
+    log/                 what the job printed
+
+Nothing here imports torch, so that a plan of ten thousand runs is made in a moment.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tgdp.errors import UserError
+
+State = Literal["new", "running", "interrupted", "failed", "done"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """The newest state of a run.
+
+    Attributes:
+        state: `new` where nothing was written yet; `running`; `interrupted` (stopped on request or
+            its process is gone; it goes on from its last checkpoint); `failed`; `done`.
+        step: Optimiser steps taken.
+        total_steps: Steps the run will take; 0 where not known yet.
+        loss: Newest total loss.
+        samples_per_s: Training pairs a second over the newest stretch.
+        seconds: Seconds spent in this run over all attempts.
+        attempt: Number of times the run was started.
+        host: Host of the newest attempt.
+        pid: Process of the newest attempt.
+        updated: Unix time of this record, seconds.
+        error: One line that says what failed.
+    """
+
+    state: State = "new"
+    step: int = 0
+    total_steps: int = 0
+    loss: float | None = None
+    samples_per_s: float | None = None
+    seconds: float = 0.0
+    attempt: int = 0
+    host: str = ""
+    pid: int = 0
+    updated: float = field(default_factory=time.time)
+    error: str = ""
+
+
+class RunDirectory:
+    """Reads and writes the files of one run.
+
+    Args:
+        path: The run's folder; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.events_file = path / "events.jsonl"
+        self.status_file = path / "status.json"
+        self.result_file = path / "result.json"
+        self.environment_file = path / "environment.json"
+        self.lock_file = path / "lock"
+        self.checkpoints = path / "checkpoints"
+        self.log = path / "log"
+
+    @property
+    def name(self) -> str:
+        """The signature the run is named by."""
+        return self.path.name
+
+    def create(self, config_text: str) -> None:
+        """Make the folder and store the configuration.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.log.mkdir(exist_ok=True)
+            if not self.config_file.exists():
+                write_whole(self.config_file, config_text)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot write the run directory ({error.strerror})") from error
+
+    def status(self) -> Status:
+        """Return the newest state; a run whose process is gone is `interrupted`, not `running`."""
+        try:
+            stored = Status(**json.loads(self.status_file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Status(updated=0.0)
+        if stored.state == "running" and not _is_alive(stored):
+            return Status(**{**asdict(stored), "state": "interrupted"})
+        return stored
+
+    def set_status(self, status: Status) -> None:
+        """Replace the newest state."""
+        write_whole(self.status_file, json.dumps(asdict(status)))
+
+    def append(self, *events: Mapping[str, Any]) -> None:
+        """Append events, stamped with the time in milliseconds, and flush them to the disk.
+
+        Args:
+            events: For example `{"kind": "metric", "step": 10, "values": {"train/loss/total": 1.2}}`,
+                `{"kind": "tag", "values": {...}}` or `{"kind": "state", "state": "done"}`.
+        """
+        stamp = time.time_ns() // 1_000_000
+        text = "".join(json.dumps({"time": stamp, **event}) + "\n" for event in events)
+        with self.events_file.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield every event in order; a last line torn by a crash is left out."""
+        try:
+            text = self.events_file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        for line in text.splitlines(keepends=True):
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+    def forget_after(self, step: int) -> None:
+        """Drop a torn last line and the metric events of steps that will be taken again."""
+        kept = [e for e in self.events() if e["kind"] != "metric" or e["step"] <= step]
+        if self.events_file.exists():
+            write_whole(self.events_file, "".join(json.dumps(event) + "\n" for event in kept))
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what the finished run measured, or None while it has not finished."""
+        try:
+            return json.loads(self.result_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all, whatever interrupts it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_alive(status: Status) -> bool:
+    if status.host != os.uname().nodename:
+        # A process on another host cannot be asked; it writes its status at every log line.
+        return time.time() - status.updated < 600
+    try:
+        os.kill(status.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
