@@ -1,0 +1,110 @@
+"""A sweep as data: what is asked, the rows, the columns. Nothing else in the project knows a label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tgdp.config import Config, override, signature
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the table.
+
+    Attributes:
+        key: Metric name, with `{dataset}` where the name of the data belongs.
+        title: Column head.
+        published: Where the published value stands in `results/published.csv`: dataset, direction
+            ("A->V", "V->A" or "-") and metric.
+        percent: Shown times 100.
+    """
+
+    key: str
+    title: str
+    published: tuple[str, str, str]
+    percent: bool = True
+
+    def name(self, dataset: str) -> str:
+        """Return the metric's full name on one dataset."""
+        return self.key.format(dataset=dataset)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the table.
+
+    Attributes:
+        label: First column.
+        changes: Dotted keys that differ from the base; none for the base itself.
+        published: Name of the method in `results/published.csv`; None where the paper has no such row.
+    """
+
+    label: str
+    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    published: str | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An ablation: one question, its rows, its columns.
+
+    Attributes:
+        name: Command line name; the file in `sweeps/` has the same.
+        title: Caption of the table.
+        question: What it answers, in one sentence.
+        source: `table` of the published rows in `results/published.csv`.
+        variants: The rows, in the order of the table.
+        metrics: The columns.
+        key: Dotted key that the rows vary, where it is a single number to plot against.
+        seeds: Seeds of every row.
+    """
+
+    name: str
+    title: str
+    question: str
+    source: str
+    variants: tuple[Variant, ...]
+    metrics: tuple[Metric, ...]
+    key: str | None = None
+    seeds: tuple[int, ...] = (0, 1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: a row and a seed, resolved."""
+
+    variant: Variant
+    seed: int
+    config: Config
+    signature: str
+
+
+def expand(sweep: Sweep, base: Config, seeds: tuple[int, ...] | None = None) -> tuple[Cell, ...]:
+    """Return every run of a sweep, seed by seed, so that a first whole row of each is there early.
+
+    Args:
+        sweep: The declaration.
+        base: What every variant starts from, with preset, data and `--set` already applied.
+        seeds: Instead of the sweep's own.
+
+    Raises:
+        UserError: A variant changes a key that does not exist, or to a value that is not valid.
+    """
+    cells: list[Cell] = []
+    for seed in seeds or sweep.seeds:
+        for variant in sweep.variants:
+            where = f"sweep {sweep.name}, row '{variant.label}'"
+            config = override(base, {**variant.changes, "seed": seed}, where)
+            cells.append(Cell(variant, seed, config, signature(config)))
+    return tuple(cells)
+
+
+RETRIEVAL = (
+    Metric("retrieval/{dataset}/a2v/r1", "A→V R@1", ("VGGSound", "A->V", "R@1")),
+    Metric("retrieval/{dataset}/a2v/r5", "A→V R@5", ("VGGSound", "A->V", "R@5")),
+    Metric("retrieval/{dataset}/a2v/r10", "A→V R@10", ("VGGSound", "A->V", "R@10")),
+    Metric("retrieval/{dataset}/v2a/r1", "V→A R@1", ("VGGSound", "V->A", "R@1")),
+    Metric("retrieval/{dataset}/v2a/r5", "V→A R@5", ("VGGSound", "V->A", "R@5")),
+    Metric("retrieval/{dataset}/v2a/r10", "V→A R@10", ("VGGSound", "V->A", "R@10")),
+)
+"""The zero-shot retrieval columns (method section 4)."""
