@@ -25,8 +25,11 @@ def uniform(
 
     Source: ours; the mixing function is the finaliser of SplitMix64 (Steele et al., 2014).
     """
-    stream = torch.tensor(zlib.crc32(purpose.encode()), device=samples.device)
-    state = _mix(_mix(_mix(stream + seed * _STEP) + epoch * _STEP) + samples.long() * _STEP)
+    # Tensors of 64-bit integers wrap around on overflow, as the hash wants; Python's do not.
+    purpose_, seed_, epoch_ = torch.tensor(
+        [zlib.crc32(purpose.encode()), seed, epoch], device=samples.device
+    )
+    state = _mix(_mix(_mix(purpose_ + seed_ * _STEP) + epoch_ * _STEP) + samples.long() * _STEP)
     positions = torch.arange(num, device=samples.device)
     bits = _mix(state[:, None] + (positions + 1) * _STEP)
     # The upper 24 bits fill the mantissa of a float32 exactly, so 1.0 is never reached.
