@@ -193,11 +193,13 @@ def _contradiction(config: Config) -> str | None:
         (data.image_size % model.image_patch, "data.image_size must be a multiple of model.image_patch"),
         (data.segment_steps % model.audio_patch, "data.segment_steps must be a multiple of model.audio_patch"),
         (MEL_BINS % model.audio_patch, f"model.audio_patch must divide the {MEL_BINS} mel bins"),
-        (model.width % (4 * model.num_heads), "model.width must be a multiple of 4 x model.num_heads"),
+        (model.width % model.num_heads, "model.width must be a multiple of model.num_heads"),
+        (model.width % 4, "model.width must be a multiple of 4 (sine-cosine positions)"),
         (
-            model.decoder.width % (4 * model.decoder.num_heads),
-            "model.decoder.width must be a multiple of 4 x model.decoder.num_heads",
+            model.decoder.width % model.decoder.num_heads,
+            "model.decoder.width must be a multiple of model.decoder.num_heads",
         ),
+        (model.decoder.width % 4, "model.decoder.width must be a multiple of 4"),
         (
             config.contrastive.mask.selection == "guided" and not teacher.enabled,
             "contrastive.mask.selection 'guided' needs teacher.enabled; choose 'random' or enable it",
