@@ -1,0 +1,82 @@
+"""Kaldi log-mel spectrograms in plain torch: batched, on any device, equal to the released loader's.
+
+Kaldi treats every 25 ms window on its own (mean, pre-emphasis, window, spectrum), so the spectrogram
+of a stretch of sound is that stretch of the whole clip's spectrogram, exactly.
+"""
+
+import functools
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tgdp.config import MEL_BINS
+
+SAMPLE_RATE = 16_000
+WINDOW = 400
+"""Samples in one step's window: 25 ms."""
+HOP = 160
+"""Samples from one step to the next: 10 ms."""
+FFT_SIZE = 512
+PRE_EMPHASIS = 0.97
+LOWEST_HZ = 20.0
+SMALLEST_POWER = torch.finfo(torch.float32).eps
+"""Power below which the logarithm is taken of this instead, as Kaldi does."""
+
+
+def num_steps(num_samples: int) -> int:
+    """Return how many whole windows lie within a waveform ("snip edges")."""
+    return max(0, 1 + (num_samples - WINDOW) // HOP)
+
+
+def num_samples(steps: int) -> int:
+    """Return how many samples the windows of so many steps cover."""
+    return (steps - 1) * HOP + WINDOW
+
+
+def log_mel(waveforms: Float[Tensor, "B L"]) -> Float[Tensor, "B T F"]:
+    """Return the log-mel spectrograms of 16 kHz waveforms, 128 bins, one step each 10 ms.
+
+    Bin 3 holds no spectral line at this resolution and stays constant; it is kept because the
+    released weights expect 128 bins.
+
+    Args:
+        waveforms: Samples in [-1, 1], at least 400 of them, the clip's mean already removed.
+
+    Source: Kaldi `compute-fbank-feats` as the released loader calls it (method section 1).
+    """
+    # A spectrogram in bfloat16 would be wrong in the second digit, so autocast is kept out.
+    with torch.autocast(waveforms.device.type, enabled=False):
+        waveforms = waveforms.float()
+        means = waveforms.unfold(-1, WINDOW, HOP).mean(dim=-1, keepdim=True)  # (B, T, 1)
+        # The window is zero at its first sample, so the pre-emphasis of a window, which repeats that
+        # sample, equals the pre-emphasis of the waveform: done once instead of 2.5 times.
+        emphasised = waveforms[..., 1:] - PRE_EMPHASIS * waveforms[..., :-1]
+        frames = emphasised.unfold(-1, WINDOW - 1, HOP)[..., : means.shape[-2], :]  # (B, T, 399)
+        frames = (frames - (1 - PRE_EMPHASIS) * means).mul_(_window(waveforms.device))
+        lines = torch.fft.rfft(frames, n=FFT_SIZE)  # (B, T, 257)
+        # Six times as fast as `lines.abs().square()`.
+        power = lines.real.square().addcmul_(lines.imag, lines.imag)
+        return (power @ _mel_bank(waveforms.device)).clamp_min(SMALLEST_POWER).log()
+
+
+@functools.cache
+def _window(device: torch.device) -> Tensor:
+    return torch.hann_window(WINDOW, periodic=False, device=device)[1:]
+
+
+@functools.cache
+def _mel_bank(device: torch.device) -> Tensor:
+    """Triangles equally wide on the mel scale, from 20 Hz to the Nyquist frequency: (257, 128)."""
+    lines = _mel(torch.arange(FFT_SIZE // 2 + 1, dtype=torch.float64) * (SAMPLE_RATE / FFT_SIZE))
+    lowest, highest = _mel(torch.tensor([LOWEST_HZ, SAMPLE_RATE / 2], dtype=torch.float64)).tolist()
+    edges = torch.linspace(lowest, highest, MEL_BINS + 2, dtype=torch.float64)
+    rising = (lines[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - lines[:, None]) / (edges[2:] - edges[1:-1])
+    bank = torch.minimum(rising, falling).clamp_min(0.0)
+    bank[-1] = 0.0  # Kaldi leaves the Nyquist line out
+    return bank.float().to(device)
+
+
+def _mel(hertz: Tensor) -> Tensor:
+    return 1127.0 * torch.log1p(hertz / 700.0)
