@@ -1,0 +1,55 @@
+"""On what a run was computed: versions, host, hardware."""
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tgdp.sweep.machine import count_cores, list_gpus
+
+PACKAGES = ("tgdp", "torch", "timm", "numpy", "av", "soundfile", "pydantic", "submitit")
+"""Packages whose version can move a number or stop a run."""
+
+GPU_FACTS = Path("/proc/driver/nvidia/gpus")
+
+
+def describe() -> dict[str, Any]:
+    """Return versions and hardware as plain JSON types, without loading any of the packages."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "host": os.uname().nodename,
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "cores": count_cores(),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
+        "gpus": list(list_gpus()),
+        "gpu_models": _gpu_models(),
+        "command": sys.argv,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    return _fact(Path("/proc/cpuinfo"), "model name") or platform.processor()
+
+
+def _gpu_models() -> list[str]:
+    return [_fact(path, "Model") for path in sorted(GPU_FACTS.glob("*/information"))]
+
+
+def _fact(path: Path, name: str) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
+    return next(found, "")

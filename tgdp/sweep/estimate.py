@@ -1,0 +1,128 @@
+"""How long one run takes, from runs that have finished."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, cast
+
+from tgdp.config import from_dict, science
+from tgdp.errors import UserError
+from tgdp.sweep.declare import Cell, Sweep
+from tgdp.training.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from tgdp.sweep.plan import PlannedRun
+
+MOST_LOOKED_AT = 30
+"""Other sweeps' runs that are read for an estimate: a YAML file takes some 20 ms."""
+
+REFERENCE = Path(__file__).resolve().parents[2] / "results"
+"""Where the committed reference runs lie, in a checkout."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that one whole run takes.
+
+    Attributes:
+        seconds: Mean over the runs it was taken from; None where there is none.
+        origin: Where the number comes from, in words.
+    """
+
+    seconds: float | None
+    origin: str
+
+
+UNKNOWN = Estimate(None, "unknown: no run of this shape has finished yet")
+
+
+def estimate_seconds(sweep: Sweep, runs: tuple["PlannedRun", ...], results: Path) -> Estimate:
+    """Return what one run of a sweep is expected to take.
+
+    Args:
+        sweep: The declaration; its varied keys are taken not to matter for the time.
+        runs: Its runs with their states.
+        results: Results folder; runs of other sweeps with the same shape count too.
+    """
+    own = [run.status.seconds for run in runs if run.state == "done" and run.status.seconds > 0]
+    if own:
+        return _mean(own, "this sweep's finished runs")
+    if not any(run.state != "done" for run in runs):
+        return UNKNOWN
+    other = _of_equal_shape(sweep, runs[0].cell, results / "runs")
+    if other:
+        return _mean(other, "finished runs of the same shape")
+    reference = _reference_seconds(REFERENCE / f"{sweep.name}.csv", runs)
+    return _mean(reference, "the committed reference runs") if reference else UNKNOWN
+
+
+def _mean(seconds: list[float], origin: str) -> Estimate:
+    return Estimate(fmean(seconds), f"{origin} (n = {len(seconds)})")
+
+
+def _of_equal_shape(sweep: Sweep, cell: Cell, folder: Path) -> list[float]:
+    varied = {key for variant in sweep.variants for key in variant.changes} | {"seed"}
+    shape = _shape(cell, varied)
+    seconds: list[float] = []
+    for run in _newest(folder):
+        status = run.status()
+        if status.state == "done" and status.seconds > 0 and _stored_shape(run, varied) == shape:
+            seconds.append(status.seconds)
+    return seconds
+
+
+def _newest(folder: Path) -> Iterable[RunDirectory]:
+    try:
+        paths = [path for path in folder.iterdir() if path.is_dir()]
+    except OSError:
+        return ()
+    paths.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return (RunDirectory(path) for path in paths[:MOST_LOOKED_AT])
+
+
+def _shape(cell: Cell, varied: set[str]) -> str:
+    return _text(_flat(science(cell.config)), varied)
+
+
+def _stored_shape(run: RunDirectory, varied: set[str]) -> str | None:
+    import yaml
+
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        data = yaml.load(run.config_file.read_text(encoding="utf-8"), loader)
+        config = from_dict(data, str(run.config_file))
+    except (OSError, yaml.YAMLError, UserError):
+        # A run of another version of the project: no ground for an estimate, and no error either.
+        return None
+    return _text(_flat(science(config)), varied)
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            flat.update(_flat(cast("dict[str, Any]", value), f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _text(flat: Mapping[str, Any], varied: set[str]) -> str:
+    return json.dumps({key: flat[key] for key in flat if key not in varied}, sort_keys=True)
+
+
+def _reference_seconds(path: Path, runs: tuple["PlannedRun", ...]) -> list[float]:
+    signatures = {run.cell.signature for run in runs}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError:
+        return []
+    return [
+        float(row["seconds"])
+        for row in rows
+        if row.get("seconds") and row.get("signature") in signatures
+    ]

@@ -1,0 +1,174 @@
+"""One run as a job: the small thing that is sent to a process, a queue or a cluster.
+
+It holds only words, so that it unpickles without loading torch and no signal finds the process
+before its handlers stand. Everything else it reads from the run directory.
+"""
+
+import importlib
+import json
+import os
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tgdp.errors import UserError
+from tgdp.sweep.logs import keep_traceback
+from tgdp.sweep.state import read_state
+from tgdp.sweep.stop import StopRequest, is_alive, stop_on_signals
+from tgdp.training.run_directory import RunDirectory, State, Status, write_whole
+
+if TYPE_CHECKING:
+    from tgdp.config import Config
+
+EXECUTE = "tgdp.evaluation.run:execute"
+"""What trains and evaluates a run: `module:function`, imported only inside the job."""
+
+LOCK_PATIENCE_S = 30.0
+"""Loader processes of a killed run hold its lock for a moment longer than it lived."""
+
+LOOK_EVERY_S = 1.0
+"""Seconds between two looks at whether the sweep that started the job still lives."""
+
+Execute = Callable[[RunDirectory, "Config", Callable[[], bool]], bool]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Trains and evaluates one run, and keeps its status true whatever happens.
+
+    Attributes:
+        directory: The run directory.
+        config: Configuration as YAML text; its `runtime` part replaces the stored one.
+        execute: `module:function` that does the work.
+        launcher: Process of this host without which the job stops; 0 for none.
+        gpu: Value for CUDA_VISIBLE_DEVICES; empty to leave it alone.
+    """
+
+    directory: str
+    config: str
+    execute: str = EXECUTE
+    launcher: int = 0
+    gpu: str = ""
+
+    def __call__(self) -> State | None:
+        """Run, resuming where an earlier attempt ended.
+
+        Returns:
+            The state the run is in afterwards; None where another process holds the run.
+        """
+        run = RunDirectory(Path(self.directory))
+        with stop_on_signals(StopRequest()) as stop, _hold(run) as held:
+            if not held:
+                return None
+            former = read_state(run)
+            if former.state == "done":
+                return "done"
+            return self._attempt(run, former, stop)
+
+    def checkpoint(self) -> Any:
+        """Return what submitit is to queue again: the same job, which resumes by itself."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _attempt(self, run: RunDirectory, former: Status, stop: StopRequest) -> State:
+        started = time.monotonic()
+        _announce(run, former, self.config)
+        state, error = self._work(run, stop)
+        _settle(run, state, error, former.seconds + time.monotonic() - started)
+        return state
+
+    def _work(self, run: RunDirectory, stop: StopRequest) -> tuple[State, str]:
+        if self.gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+        try:
+            from tgdp.config import load
+
+            finished = _function(self.execute)(
+                run, load(run.config_file), _ShouldStop(stop, self.launcher)
+            )
+        except KeyboardInterrupt:
+            return "interrupted", ""
+        except BaseException as error:
+            keep_traceback(run)
+            return "failed", _one_line(error)
+        return ("done" if finished else "interrupted"), ""
+
+
+class _ShouldStop:
+    """True once a signal came, or once the sweep that started this job is gone.
+
+    A sweep killed with -9 cannot tell its jobs. They notice, save and end, so that no work goes on
+    that nobody sees; the next launch takes them up where they were.
+    """
+
+    def __init__(self, stop: StopRequest, launcher: int) -> None:
+        self._stop = stop
+        self._launcher = launcher
+        self._next_look = 0.0
+        self._orphaned = False
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if self._launcher and now >= self._next_look:
+            self._next_look = now + LOOK_EVERY_S
+            self._orphaned = not is_alive(self._launcher)
+        return self._stop() or self._orphaned
+
+
+@contextmanager
+def _hold(run: RunDirectory) -> Generator[bool, None, None]:
+    from filelock import FileLock, Timeout
+
+    run.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.lock_file)
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            if read_state(run).state == "running" or time.monotonic() > deadline:
+                break
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()
+
+
+def _announce(run: RunDirectory, former: Status, config: str) -> None:
+    from tgdp.sweep.environment import describe
+
+    run.create(config)
+    write_whole(run.config_file, config)
+    write_whole(run.environment_file, json.dumps(describe(), indent=1))
+    if former.attempt:
+        # A line torn by a crash must go before the next one is written behind it.
+        run.forget_after(max(former.step, former.total_steps))
+    attempt = former.attempt + 1
+    status = replace(former, state="running", attempt=attempt, error="", updated=time.time())
+    run.set_status(replace(status, host=os.uname().nodename, pid=os.getpid()))
+    run.append({"kind": "state", "state": "running", "attempt": attempt})
+
+
+def _settle(run: RunDirectory, state: State, error: str, seconds: float) -> None:
+    status = run.status()
+    settled = replace(status, state=state, error=error, seconds=max(status.seconds, seconds))
+    if asdict(settled) != asdict(status):
+        run.set_status(replace(settled, updated=time.time()))
+    note = {"error": error} if error else {}
+    run.append({"kind": "state", "state": state, "attempt": status.attempt, **note})
+
+
+def _function(name: str) -> Execute:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    if lines and isinstance(error, UserError):
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,201 @@
+"""What a running sweep shows: a live table in a terminal, plain lines everywhere else."""
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+from tgdp.sweep.plan import Plan
+from tgdp.sweep.queue import Entry
+from tgdp.sweep.show import clock, colored
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+PLAIN_EVERY_S = 30.0
+REFRESH_PER_S = 4
+
+
+class Display(Protocol):
+    """Shows a queue while it works."""
+
+    def __enter__(self) -> "Display": ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def update(self, entries: list[Entry]) -> None:
+        """Take note of the newest states."""
+        ...
+
+
+def open_display(console: "Console", plan: Plan, jobs: int) -> Display:
+    """Return the display that fits where the output goes."""
+    return (
+        LiveTable(console, plan, jobs) if console.is_terminal else PlainLines(console, plan, jobs)
+    )
+
+
+class LiveTable:
+    """A table that is drawn again and again: a row for every run in work, a line for all.
+
+    It reads the states itself when it draws, so that it moves while `--cluster debug` works in the
+    very thread that the queue runs in.
+    """
+
+    def __init__(self, console: "Console", plan: Plan, jobs: int) -> None:
+        from rich.live import Live
+
+        self._plan = plan
+        self._jobs = jobs
+        self._entries: list[Entry] = []
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=REFRESH_PER_S
+        )
+
+    def __enter__(self) -> "LiveTable":
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def update(self, entries: list[Entry]) -> None:
+        """Take note of the newest states; they are drawn at the next turn."""
+        self._entries = entries
+
+    def _draw(self) -> "RenderableType":
+        from rich import box
+        from rich.console import Group
+        from rich.markup import escape
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD)
+        for name in ("row", "seed", "state", "step", "loss", "samples/s", "left"):
+            table.add_column(name, justify="left" if name in {"row", "state"} else "right")
+        in_work = [entry for entry in self._entries if entry.phase in {"running", "elsewhere"}]
+        for entry in in_work:
+            entry.look()
+            cell = entry.planned.cell
+            table.add_row(escape(cell.variant.label), str(cell.seed), *_columns(entry))
+        line = overall(self._plan, self._entries, self._jobs)
+        return Group(table, line) if in_work else Group(line)
+
+
+class PlainLines:
+    """One line when a run changes its state, and one for all every half minute."""
+
+    def __init__(self, console: "Console", plan: Plan, jobs: int) -> None:
+        self._console = console
+        self._plan = plan
+        self._jobs = jobs
+        self._seen: dict[str, str] = {}
+        self._next = time.monotonic() + PLAIN_EVERY_S
+
+    def __enter__(self) -> "PlainLines":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def update(self, entries: list[Entry]) -> None:
+        """Print what changed."""
+        changed = [entry for entry in entries if self._is_new(entry)]
+        for entry in changed:
+            self._say(_sentence(entry))
+        if time.monotonic() >= self._next:
+            for entry in entries:
+                if entry.phase == "running" and entry not in changed:
+                    self._say(_sentence(entry))
+            self._next = time.monotonic() + PLAIN_EVERY_S
+            self._say(overall(self._plan, entries, self._jobs))
+
+    def _is_new(self, entry: Entry) -> bool:
+        name, word = entry.planned.cell.signature, word_of(entry)
+        former = self._seen.setdefault(name, "waiting")
+        self._seen[name] = word
+        return word != former
+
+    def _say(self, text: str) -> None:
+        # soft_wrap: a line of a log is one line, however wide the terminal is thought to be.
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def word_of(entry: Entry) -> str:
+    """Return the state of an entry in one word."""
+    if entry.phase == "over":
+        return "failed" if entry.status.state == "new" else entry.status.state
+    if entry.phase == "running":
+        return "running" if entry.status.state == "running" else "starting"
+    if entry.phase == "waiting" and entry.status.state == "interrupted":
+        return "interrupted"
+    return entry.phase
+
+
+def overall(plan: Plan, entries: list[Entry], jobs: int) -> str:
+    """Return the line that stands for the whole sweep, for example `7/10 done, 2 running`."""
+    phases = Counter(entry.phase for entry in entries)
+    failed = sum(entry.failed for entry in entries)
+    done = plan.counts()["done"] + phases["over"] - failed
+    parts = [f"{done}/{len(plan.runs)} done", f"{phases['running']} running"]
+    if phases["elsewhere"]:
+        parts.append(f"{phases['elsewhere']} run by another launch")
+    if failed:
+        parts.append(f"{failed} failed")
+    left = _seconds_left(plan, entries, jobs)
+    if left is not None:
+        parts.append(f"about {clock(left)} left")
+    return ", ".join(parts)
+
+
+def remaining(entry: Entry) -> float | None:
+    """Return the seconds a run in work still needs, from its pace since this launch saw it."""
+    since, first_step = entry.started
+    taken, status = entry.status.step - first_step, entry.status
+    if taken <= 0 or not status.total_steps:
+        return None
+    return (time.monotonic() - since) / taken * (status.total_steps - status.step)
+
+
+def _seconds_left(plan: Plan, entries: list[Entry], jobs: int) -> float | None:
+    paces = {entry.planned.cell.signature: remaining(entry) for entry in entries}
+    whole = plan.estimate.seconds or _whole_run(entries)
+    if whole is None:
+        return None
+    left = [paces[entry.planned.cell.signature] or whole for entry in entries if _open(entry)]
+    return max(sum(left) / jobs, *left) if left else 0.0
+
+
+def _whole_run(entries: list[Entry]) -> float | None:
+    for entry in entries:
+        pace, status = remaining(entry), entry.status
+        if pace and status.total_steps > status.step:
+            return pace * status.total_steps / (status.total_steps - status.step)
+    return None
+
+
+def _open(entry: Entry) -> bool:
+    return entry.phase != "over"
+
+
+def _columns(entry: Entry) -> tuple[str, str, str, str, str]:
+    status, word = entry.status, word_of(entry)
+    return (
+        "by another launch" if entry.phase == "elsewhere" else colored(word),
+        f"{status.step}/{status.total_steps}" if status.total_steps else "-",
+        "-" if status.loss is None else f"{status.loss:.3f}",
+        "-" if status.samples_per_s is None else f"{status.samples_per_s:.0f}",
+        clock(remaining(entry)),
+    )
+
+
+def _sentence(entry: Entry) -> str:
+    cell, status = entry.planned.cell, entry.status
+    parts = [f"{time.strftime('%H:%M:%S')} {cell.variant.label} seed {cell.seed}: {word_of(entry)}"]
+    if entry.phase == "elsewhere":
+        parts = [f"{parts[0]}, run by another launch (process {status.pid})"]
+    if status.total_steps:
+        parts.append(f"step {status.step}/{status.total_steps}")
+    if status.loss is not None:
+        parts.append(f"loss {status.loss:.3f}")
+    if entry.error:
+        parts.append(entry.error)
+    return ", ".join(parts)

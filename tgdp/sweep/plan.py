@@ -1,0 +1,137 @@
+"""What a sweep would do: every cell, the state of its run, and how long the rest will take.
+
+Kept light: no torch, no numpy, and no file opened for a run that was never started.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tgdp.errors import UserError
+from tgdp.sweep.declare import Cell, Sweep
+from tgdp.sweep.estimate import Estimate, estimate_seconds
+from tgdp.sweep.state import read_state
+from tgdp.training.run_directory import RunDirectory, State, Status
+
+STATES: tuple[State, ...] = ("new", "running", "interrupted", "failed", "done")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One cell of a sweep and what its run directory says.
+
+    Attributes:
+        cell: Row, seed and resolved configuration.
+        run: Its directory, which need not exist.
+        status: The newest record in it; `state` is what the plan goes by.
+    """
+
+    cell: Cell
+    run: RunDirectory
+    status: Status
+
+    @property
+    def state(self) -> State:
+        """The state of the run."""
+        return self.status.state
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every run of a sweep, what is left of it, and the time that will take.
+
+    Attributes:
+        sweep: The declaration.
+        runs: In the order they will be started.
+        estimate: Seconds one run takes, and where that number comes from.
+        retry_failed: Whether failed runs are tried again.
+    """
+
+    sweep: Sweep
+    runs: tuple[PlannedRun, ...]
+    estimate: Estimate
+    retry_failed: bool = False
+
+    def counts(self) -> Counter[State]:
+        """Return how many runs are in each state."""
+        return Counter(planned.state for planned in self.runs)
+
+    def todo(self) -> tuple[PlannedRun, ...]:
+        """Return the runs that a launch would start, or wait for where somebody else runs them."""
+        settled = {"done"} if self.retry_failed else {"done", "failed"}
+        return tuple(planned for planned in self.runs if planned.state not in settled)
+
+    def seconds_left(self, planned: PlannedRun) -> float | None:
+        """Return the seconds one run still needs; None where nothing like it has finished."""
+        if planned.state == "done":
+            return 0.0
+        if self.estimate.seconds is None:
+            return None
+        status = planned.status
+        share = status.step / status.total_steps if status.total_steps else 0.0
+        return self.estimate.seconds * (1 - min(share, 1.0))
+
+    def wall_seconds(self, jobs: int) -> float | None:
+        """Return the seconds until all is done with this many jobs at once."""
+        left = [self.seconds_left(planned) or 0.0 for planned in self.todo()]
+        if not left:
+            return 0.0
+        if self.estimate.seconds is None:
+            return None
+        # The last run of an uneven division keeps one slot busy for its whole length.
+        return max(sum(left) / jobs, *left)
+
+
+def make_plan(
+    sweep: Sweep, cells: tuple[Cell, ...], results: Path, retry_failed: bool = False
+) -> Plan:
+    """Return the plan of a sweep; nothing is written.
+
+    Args:
+        sweep: The declaration.
+        cells: Its expansion over one base.
+        results: Results folder, where `runs/` lies.
+        retry_failed: Whether failed runs count as work to do.
+    """
+    folder = results / "runs"
+    known = _known_runs(folder)
+    runs = tuple(_look_at(cell, folder, known) for cell in _without_twins(cells))
+    return Plan(sweep, runs, estimate_seconds(sweep, runs, results), retry_failed)
+
+
+def check_writable(results: Path) -> None:
+    """Make the folder of the runs.
+
+    Raises:
+        UserError: It cannot be made or written to.
+    """
+    try:
+        (results / "runs").mkdir(parents=True, exist_ok=True)
+        probe = results / "runs" / ".writable"
+        probe.touch()
+        probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{results}: cannot write there ({error.strerror}); choose a folder with --results DIR"
+        ) from error
+
+
+def _known_runs(folder: Path) -> frozenset[str]:
+    # One listing instead of one failed open for each of ten thousand cells.
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def _without_twins(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.signature, cell)
+    return tuple(first.values())
+
+
+def _look_at(cell: Cell, folder: Path, known: frozenset[str]) -> PlannedRun:
+    run = RunDirectory(folder / cell.signature)
+    status = read_state(run) if cell.signature in known else Status(updated=0.0)
+    return PlannedRun(cell, run, status)

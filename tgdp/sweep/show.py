@@ -1,0 +1,123 @@
+"""Plans and states in words: numbers, times, and the tables of `--dry-run` and `status`."""
+
+from typing import TYPE_CHECKING, Any
+
+from tgdp.sweep.plan import STATES, Plan, PlannedRun
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLORS = {
+    "new": "default",
+    "running": "cyan",
+    "interrupted": "yellow",
+    "failed": "red",
+    "done": "green",
+}
+
+
+def clock(seconds: float | None) -> str:
+    """Return a length of time as `m:ss` or `h:mm:ss`; a dash where it is not known."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def counted(counts: dict[Any, int]) -> str:
+    """Return how many runs are in each state, in words."""
+    return ", ".join(f"{counts.get(state, 0)} {state}" for state in reversed(STATES))
+
+
+def colored(state: str) -> str:
+    """Return a state with its colour, as rich markup."""
+    return f"[{COLORS.get(state, 'default')}]{state}[/]"
+
+
+def plan_table(plan: Plan) -> "Table":
+    """Return the table of `--dry-run`: a line a run."""
+    table = _table(plan, "row", "seed", "run", "state", "estimate")
+    for planned in plan.runs:
+        left = plan.seconds_left(planned)
+        shown = "-" if planned.state == "done" else clock(left)
+        table.add_row(*_names(planned), colored(planned.state), shown)
+    return table
+
+
+def status_table(plan: Plan) -> "Table":
+    """Return the table of `status`: a line a run, with how far it is and what went wrong."""
+    table = _table(plan, "row", "seed", "run", "state", "step", "loss", "time", "attempts", "error")
+    for planned in plan.runs:
+        table.add_row(*_names(planned), colored(planned.state), *_progress(planned))
+    return table
+
+
+def status_rows(plan: Plan) -> list[dict[str, Any]]:
+    """Return the states of all runs as plain JSON types."""
+    return [_status_row(plan, planned) for planned in plan.runs]
+
+
+def summary(plan: Plan, jobs: int) -> tuple[str, ...]:
+    """Return the totals under the plan: states, estimated time, what is left out and why."""
+    lines = [f"{len(plan.runs)} runs: {counted(plan.counts())}."]
+    wall = plan.wall_seconds(jobs)
+    if plan.todo():
+        known = f"about {clock(wall)} with {jobs} at once; from {plan.estimate.origin}"
+        lines.append(f"Time left: {plan.estimate.origin if wall is None else known}.")
+    else:
+        lines.append("Nothing left to run.")
+    failed = plan.counts()["failed"]
+    if failed and not plan.retry_failed:
+        lines.append(f"{failed} failed before and stay so; --retry-failed tries them again.")
+    return tuple(lines)
+
+
+def _table(plan: Plan, *columns: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=f"{plan.sweep.name}: {plan.sweep.question}", box=box.SIMPLE_HEAD)
+    for name in columns:
+        right = name in {"seed", "estimate", "step", "loss", "time", "attempts"}
+        table.add_column(name, justify="right" if right else "left")
+    return table
+
+
+def _names(planned: PlannedRun) -> tuple[str, str, str]:
+    from rich.markup import escape
+
+    return escape(planned.cell.variant.label), str(planned.cell.seed), planned.cell.signature
+
+
+def _progress(planned: PlannedRun) -> tuple[str, str, str, str, str]:
+    from rich.markup import escape
+
+    status = planned.status
+    if planned.state == "new":
+        return "-", "-", "-", "-", ""
+    return (
+        f"{status.step}/{status.total_steps}" if status.total_steps else "-",
+        "-" if status.loss is None else f"{status.loss:.3f}",
+        clock(status.seconds),
+        str(status.attempt),
+        escape(status.error) if planned.state == "failed" else "",
+    )
+
+
+def _status_row(plan: Plan, planned: PlannedRun) -> dict[str, Any]:
+    status = planned.status
+    return {
+        "sweep": plan.sweep.name,
+        "row": planned.cell.variant.label,
+        "seed": planned.cell.seed,
+        "run": planned.cell.signature,
+        "directory": str(planned.run.path),
+        "state": planned.state,
+        "step": status.step,
+        "total_steps": status.total_steps,
+        "loss": status.loss,
+        "seconds": status.seconds,
+        "attempt": status.attempt,
+        "error": status.error,
+    }

@@ -1,0 +1,37 @@
+"""The state of a run as a launch must see it: what is written, checked against what is there."""
+
+import fcntl
+import os
+from dataclasses import replace
+
+from tgdp.training.run_directory import RunDirectory, Status
+
+
+def read_state(run: RunDirectory) -> Status:
+    """Return the newest state of a run; nothing is written.
+
+    A result that is there whole means `done`, even if the process was killed before it could say
+    so. `running` needs a process that holds the lock: the number of a process that died may have
+    been given to another one since.
+    """
+    status = run.status()
+    if status.state in {"running", "interrupted"} and run.result_file.exists():
+        return replace(status, state="done")
+    if status.state == "done" and not run.result_file.exists():
+        return replace(status, state="interrupted")
+    here = status.host == os.uname().nodename
+    if status.state == "running" and here and not is_held(run):
+        return replace(status, state="interrupted")
+    return status
+
+
+def is_held(run: RunDirectory) -> bool:
+    """Return whether a process holds the lock of a run."""
+    try:
+        with run.lock_file.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
