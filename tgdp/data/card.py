@@ -144,8 +144,8 @@ def _check_format(file: Path, data: Any) -> None:
         raise UserError(f"{file}: field 'format' is {found!r}, but '{FORMAT}' is wanted")
     if data.get("version") != VERSION:
         raise UserError(
-            f"{file}: field 'version' is {data.get('version')!r}, but this program reads {VERSION}; "
-            "prepare the data again with `tgdp-data prepare`"
+            f"{file}: field 'version' is {data.get('version')!r}, but this program reads "
+            f"{VERSION}; prepare the data again with `tgdp-data prepare`"
         )
 
 

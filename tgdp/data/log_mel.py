@@ -1,10 +1,11 @@
-"""Kaldi log-mel spectrograms in plain torch: batched, on any device, equal to the released loader's.
+"""Kaldi log-mel spectrograms in plain torch: batched, on any device, as the released loader's.
 
-Kaldi treats every 25 ms window on its own (mean, pre-emphasis, window, spectrum), so the spectrogram
-of a stretch of sound is that stretch of the whole clip's spectrogram, exactly.
+Kaldi treats every 25 ms window on its own (mean, pre-emphasis, window, spectrum), so the
+spectrogram of a stretch of sound is that stretch of the whole clip's spectrogram, exactly.
 """
 
 import functools
+import math
 
 import torch
 from jaxtyping import Float
@@ -49,8 +50,8 @@ def log_mel(waveforms: Float[Tensor, "B L"]) -> Float[Tensor, "B T F"]:
     with torch.autocast(waveforms.device.type, enabled=False):
         waveforms = waveforms.float()
         means = waveforms.unfold(-1, WINDOW, HOP).mean(dim=-1, keepdim=True)  # (B, T, 1)
-        # The window is zero at its first sample, so the pre-emphasis of a window, which repeats that
-        # sample, equals the pre-emphasis of the waveform: done once instead of 2.5 times.
+        # The window is zero at its first sample, so the pre-emphasis of a window, which repeats
+        # that sample, equals the pre-emphasis of the waveform: done once instead of 2.5 times.
         emphasised = waveforms[..., 1:] - PRE_EMPHASIS * waveforms[..., :-1]
         frames = emphasised.unfold(-1, WINDOW - 1, HOP)[..., : means.shape[-2], :]  # (B, T, 399)
         frames = (frames - (1 - PRE_EMPHASIS) * means).mul_(_window(waveforms.device))
@@ -68,15 +69,18 @@ def _window(device: torch.device) -> Tensor:
 @functools.cache
 def _mel_bank(device: torch.device) -> Tensor:
     """Triangles equally wide on the mel scale, from 20 Hz to the Nyquist frequency: (257, 128)."""
-    lines = _mel(torch.arange(FFT_SIZE // 2 + 1, dtype=torch.float64) * (SAMPLE_RATE / FFT_SIZE))
-    lowest, highest = _mel(torch.tensor([LOWEST_HZ, SAMPLE_RATE / 2], dtype=torch.float64)).tolist()
-    edges = torch.linspace(lowest, highest, MEL_BINS + 2, dtype=torch.float64)
-    rising = (lines[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - lines[:, None]) / (edges[2:] - edges[1:-1])
+    # In float32 throughout, as the released loader's: a line on the very edge of a triangle gets a
+    # weight that is nothing but rounding, and a loud line shows it.
+    lines = 1127.0 * (1.0 + SAMPLE_RATE / FFT_SIZE * torch.arange(FFT_SIZE // 2) / 700.0).log()
+    lowest, highest = _mel(LOWEST_HZ), _mel(SAMPLE_RATE / 2)
+    width = (highest - lowest) / (MEL_BINS + 1)
+    left, centre, right = (lowest + (torch.arange(MEL_BINS) + edge) * width for edge in (0, 1, 2))
+    rising = (lines[:, None] - left) / (centre - left)
+    falling = (right - lines[:, None]) / (right - centre)
     bank = torch.minimum(rising, falling).clamp_min(0.0)
-    bank[-1] = 0.0  # Kaldi leaves the Nyquist line out
-    return bank.float().to(device)
+    # Kaldi leaves the line at the Nyquist frequency out.
+    return torch.nn.functional.pad(bank, (0, 0, 0, 1)).to(device)
 
 
-def _mel(hertz: Tensor) -> Tensor:
-    return 1127.0 * torch.log1p(hertz / 700.0)
+def _mel(hertz: float) -> float:
+    return 1127.0 * math.log(1.0 + hertz / 700.0)
