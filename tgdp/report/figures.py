@@ -1,0 +1,32 @@
+"""Finds the drawing that belongs to a sweep: `analysis/<sweep>.py`, with a function `draw`."""
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+from tgdp.report.table import Table
+
+PACKAGES = ("tgdp.bundled.analysis", "analysis")
+"""Inside an installed package; at the top of the checkout."""
+
+
+def draw(table: Table, folder: Path, stem: str) -> list[Path]:
+    """Write the figure of a table as PNG and PDF; a sweep without a drawing has none.
+
+    Args:
+        table: What to draw.
+        folder: Where the files go.
+        stem: Name of the files.
+    """
+    name = table.sweep.name.replace("-", "_")
+    for package in PACKAGES:
+        if _exists(f"{package}.{name}"):
+            return importlib.import_module(f"{package}.{name}").draw(table, folder, stem)
+    return []
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # The package above it is absent.
+        return False

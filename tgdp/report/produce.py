@@ -1,0 +1,149 @@
+"""From the store to files, and back into the store: what `tgdp-report` and a sweep's end do."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tgdp.errors import UserError
+from tgdp.report import console, figures, latex, markdown, notes, published, trace, views
+from tgdp.report.collect import collect
+from tgdp.report.table import Table, build
+from tgdp.sweep import track
+from tgdp.sweep.declare import Cell, Sweep
+from tgdp.sweep.discover import load_sweep, sweep_names
+from tgdp.sweep.track_summary import Summary, Update
+from tgdp.training.run_directory import write_whole
+
+
+@dataclass(frozen=True)
+class Made:
+    """A table and the files it was written to.
+
+    Attributes:
+        table: The table.
+        stem: Name of its files.
+        tables: The markdown, csv and tex files.
+        figures: The figure's files.
+    """
+
+    table: Table
+    stem: str
+    tables: tuple[Path, ...] = ()
+    figures: tuple[Path, ...] = ()
+
+
+def finish(
+    results: Path, sweep: Sweep, cells: Sequence[Cell], base_words: str = ""
+) -> RenderableType:
+    """Do what `tgdp.report.finish` promises."""
+    base = track.sync_sweep(results, sweep, cells, base_words).base
+    made = write(results, [sweep])
+    mine = [one for one in made if one.table.summary.base == base]
+    files = [path for one in mine for path in (*one.tables, *one.figures)]
+    return Group(*(console.render(one.table) for one in mine), _listed(files))
+
+
+def _listed(files: Sequence[Path]) -> Text:
+    return Text("\n".join(f"  {path}" for path in files), style="dim")
+
+
+def write(results: Path, wanted: Sequence[Sweep]) -> list[Made]:
+    """Write the tables and figures of some sweeps and put them into the store, newest first.
+
+    Args:
+        results: The results folder.
+        wanted: The sweeps.
+
+    Raises:
+        UserError: The store cannot be reached, or a file cannot be written.
+    """
+    tracked = track.read(results)
+    shelf = published.load(results)
+    made: list[Made] = []
+    for sweep in wanted:
+        mine = [summary for summary in tracked.summaries if summary.sweep == sweep.name]
+        for place, summary in enumerate(mine):
+            built = build(sweep, summary, collect(tracked, summary), shelf)
+            stem = sweep.name if place == 0 else other_stem(summary)
+            _forget(results, other_stem(summary) if place == 0 else None)
+            made += [_write(results, table, stem, n) for n, table in enumerate(built)]
+    _publish(results, tracked.experiment_id, made)
+    return made
+
+
+def every(names: Sequence[str]) -> list[Sweep]:
+    """Return the named sweeps, or all of them.
+
+    Raises:
+        UserError: There is no sweep of that name.
+    """
+    return [load_sweep(name) for name in names or sweep_names()]
+
+
+def other_stem(summary: Summary) -> str:
+    """Return the file name of a table that is not the newest of its sweep."""
+    words = "-".join("".join(c if c.isalnum() else " " for c in summary.words).split())
+    return "-".join(filter(None, (summary.sweep, words[:40], summary.base)))
+
+
+def _forget(results: Path, stem: str | None) -> None:
+    """Remove the files of a table that has become the newest: it has the plain name now."""
+    if stem:
+        for path in (results / "tables").glob(f"{stem}.*"):
+            path.unlink()
+
+
+def _write(results: Path, table: Table, stem: str, number: int) -> Made:
+    # Numbers that must not be compared lie in files of their own.
+    stem = stem if number == 0 else f"{stem}-{number + 1}"
+    folder = results / "tables"
+    texts = {
+        "md": markdown.render(table),
+        "csv": trace.frame(table).to_csv(index=False),
+        "tex": latex.render(table),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for ending, text in texts.items():
+            write_whole(folder / f"{stem}.{ending}", text)
+        drawn = figures.draw(table, results / "figures", stem)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write ({error.strerror})") from error
+    written = tuple(folder / f"{stem}.{ending}" for ending in texts)
+    return Made(table, stem, written, tuple(drawn))
+
+
+def _publish(results: Path, experiment_id: str, made: Sequence[Made]) -> None:
+    updates: dict[str, Update] = {}
+    tags: dict[str, str] = {}
+    pages: list[views.View] = []
+    for one in made:
+        summary = one.table.summary
+        page = views.view(one.table.sweep, summary, one.table.dataset)
+        if summary.run_id not in updates:
+            pages.append(page)
+            tags[page.tag] = page.value
+            note = notes.of_summary(one.table, page, experiment_id)
+            files = (*one.tables, *one.figures)
+            updates[summary.run_id] = Update(summary, numbers(one.table), files, note)
+    if made:
+        tables = [one.table for one in made]
+        tags["mlflow.note.content"] = notes.of_experiment(tables, pages, experiment_id)
+    track.publish(results, list(updates.values()), tags)
+
+
+def numbers(table: Table) -> dict[str, float]:
+    """Return the table as metrics of its summary run: `mean/a2v_r1/0.50` and so on."""
+    found: dict[str, float] = {}
+    for row in table.rows:
+        for entry in row.entries:
+            name = entry.metric.key.rpartition("{dataset}/")[2].replace("/", "_")
+            values = {"mean": entry.mean, "sd": entry.sd, "n": float(len(entry.numbers))}
+            for kind, value in values.items():
+                if value is not None and math.isfinite(value):
+                    found[f"{kind}/{name}/{row.label}"] = value
+    return found

@@ -1,0 +1,41 @@
+"""The table for machines: a line a cell, with everything needed to find where it came from."""
+
+import pandas as pd
+
+from tgdp.report import words
+from tgdp.report.table import Entry, Row, Table
+
+
+def frame(table: Table) -> pd.DataFrame:
+    """Return a line for each row and metric, in the order of the table."""
+    return pd.DataFrame([_line(table, row, entry) for row in table.rows for entry in row.entries])
+
+
+def _line(table: Table, row: Row, entry: Entry) -> dict[str, object]:
+    published = entry.published
+    return {
+        "sweep": table.sweep.name,
+        "base": table.summary.base,
+        "base_words": table.summary.words,
+        "variant": row.label,
+        "metric": entry.metric.name(table.dataset),
+        "unit": "%" if entry.metric.percent else "",
+        "mean": entry.mean,
+        "sd": entry.sd,
+        "n": len(entry.numbers),
+        "wanted": row.wanted,
+        "clips": "" if not row.clips else words.clips(row),
+        "published": None if published is None else published.value,
+        "published_source": "" if published is None else published.source,
+        "published_confidence": "" if published is None else published.confidence,
+        "difference": entry.difference,
+        "missing": "; ".join(row.problems),
+        "dataset": table.dataset,
+        "fingerprint": table.fingerprint,
+        "split": table.split,
+        "protocol": table.protocol,
+        "values": " ".join(f"{value:.6g}" for value in entry.numbers),
+        "seeds": " ".join(str(seed) for seed in entry.seeds),
+        "signatures": " ".join(row.signatures),
+        "run_ids": " ".join(row.run_ids),
+    }

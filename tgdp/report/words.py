@@ -1,0 +1,114 @@
+"""What a table says in words, the same in every format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tgdp.report import stats
+from tgdp.report.table import Entry, Row, Table
+
+DASH = "—"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Columns that belong together, so that a table stays narrow.
+
+    Attributes:
+        heading: What they have in common, `A→V`.
+        columns: Place of the metric in the sweep -> its short head, `R@1`.
+        published: Those of the columns that have a published number in some row.
+    """
+
+    heading: str
+    columns: Mapping[int, str]
+    published: tuple[int, ...]
+
+
+def blocks(table: Table) -> list[Block]:
+    """Return the columns in blocks: the words before the last space of a title in common."""
+    groups: dict[str, dict[int, str]] = {}
+    for column, metric in enumerate(table.sweep.metrics):
+        heading, _, short = metric.title.rpartition(" ")
+        groups.setdefault(heading, {})[column] = short
+    return [Block(heading, c, _published(table, c)) for heading, c in groups.items()]
+
+
+def _published(table: Table, columns: Mapping[int, str]) -> tuple[int, ...]:
+    return tuple(c for c in columns if any(row.entries[c].published for row in table.rows))
+
+
+def row_head(table: Table) -> str:
+    """Return the head of the first column."""
+    return " ".join(table.sweep.key.split(".")[-2:]) if table.sweep.key else "variant"
+
+
+def ours(entry: Entry) -> str:
+    """Return `mean ± sd`, with a dash for the sd of a single seed."""
+    if entry.mean is None:
+        return DASH
+    spread = DASH if entry.sd is None else f"{entry.sd:.1f}"
+    return f"{entry.mean:.1f} ± {spread}"
+
+
+def theirs(entry: Entry) -> str:
+    """Return the published value with the confidence of its source."""
+    if entry.published is None:
+        return DASH
+    if entry.published.value is None:
+        return "not found"
+    return f"{entry.published.value:.1f} ({entry.published.confidence})"
+
+
+def is_best(table: Table, row: Row, column: int) -> bool:
+    """Say whether the cell shows the best value of its column."""
+    best, mean = table.best(column), row.entries[column].mean
+    return best is not None and mean is not None and f"{mean:.1f}" == f"{best:.1f}"
+
+
+def clips(row: Row) -> str:
+    """Return the number of clips of a row; a range where its seeds differ."""
+    return span(row.clips)
+
+
+def span(numbers: tuple[int, ...]) -> str:
+    """Return `300`, `298-300` or a dash."""
+    if not numbers:
+        return DASH
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def caption(table: Table) -> list[str]:
+    """Return the lines under a table: what was measured, on what, against what."""
+    theirs_on = sorted({metric.published[0] for metric in table.sweep.metrics})
+    base = table.summary.words or table.summary.base
+    lines = [
+        f"Ours: data {table.dataset or DASH}, split {table.split or DASH}, "
+        f"N = {span(table.clips)} clips, protocol {table.protocol or DASH}, base {base}.",
+        "Mean ± sample standard deviation over seeds, in percent; seeds: done / wanted.",
+    ]
+    if chance := _chance(table):
+        lines.append(f"Chance level: {chance}.")
+    if table.on_training_clips:
+        lines.append("Retrieval among the training clips: this measures memory, not transfer.")
+    lines.append(
+        f"Published: {', '.join(theirs_on)} with ViT-B, with the confidence of the source that was "
+        "read. Not comparable in size with ours, only in direction."
+    )
+    return lines
+
+
+def _chance(table: Table) -> str:
+    if not table.clips:
+        return ""
+    levels: dict[str, float] = {}
+    for metric in table.sweep.metrics:
+        level = stats.chance(metric.key, table.clips[0])
+        if level is not None:
+            levels[metric.title.rpartition(" ")[2]] = 100 * level
+    return ", ".join(f"{name} {level:.2f} %" for name, level in levels.items())
+
+
+def problems(table: Table) -> list[str]:
+    """Return a line for each row that lacks a seed."""
+    return [f"{row.label}: {'; '.join(row.problems)}" for row in table.rows if row.problems]
