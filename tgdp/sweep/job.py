@@ -29,7 +29,7 @@ EXECUTE = "tgdp.evaluation.run:execute"
 LOCK_PATIENCE_S = 30.0
 """Loader processes of a killed run hold its lock for a moment longer than it lived."""
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.5
 """Seconds between two looks at whether the sweep that started the job still lives."""
 
 Execute = Callable[[RunDirectory, "Config", Callable[[], bool]], bool]

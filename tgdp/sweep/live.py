@@ -124,7 +124,8 @@ def word_of(entry: Entry) -> str:
     if entry.phase == "over":
         return "failed" if entry.status.state == "new" else entry.status.state
     if entry.phase == "running":
-        return "running" if entry.status.state == "running" else "starting"
+        # Until its process has written a first word, the status is still that of the last attempt.
+        return "starting" if entry.status.attempt == entry.former_attempt else "running"
     if entry.phase == "waiting" and entry.status.state == "interrupted":
         return "interrupted"
     return entry.phase

@@ -1,0 +1,60 @@
+"""A stand-in for training that does nothing, for tests of the queue.
+
+What it does is ruled by the environment, which reaches the jobs through submitit:
+
+    FAKE_TRACE   file that gets a line when a run begins and one when it ends
+    FAKE_FAIL    mask ratio that fails
+    FAKE_DIE     mask ratio whose process kills itself
+    FAKE_HOLD    wait after step 3 until asked to stop
+    FAKE_DEAF    wait after step 3 whatever is asked
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tgdp.config import Config
+from tgdp.training.run_directory import RunDirectory
+
+STEP_S = 0.02
+HELD_AT = 3
+
+
+def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    ratio = config.contrastive.mask.ratio
+    _trace("begin", run)
+    try:
+        if os.environ.get("FAKE_FAIL") == str(ratio):
+            raise ValueError(f"ratio {ratio} is not to be\nand here are details")
+        return _train(run, config, should_stop)
+    finally:
+        _trace("end", run)
+
+
+def _train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    first, total = run.status().step, config.training.steps or 0
+    for step in range(first + 1, total + 1):
+        while os.environ.get("FAKE_HOLD") and step > HELD_AT and not should_stop():
+            time.sleep(STEP_S)
+        while os.environ.get("FAKE_DEAF") and step > HELD_AT:
+            time.sleep(STEP_S)
+        if should_stop():
+            return False
+        time.sleep(STEP_S)
+        run.set_status(replace(run.status(), step=step, total_steps=total, loss=1.0 / step))
+        run.append({"kind": "metric", "step": step, "values": {"train/loss/total": 1.0 / step}})
+        if os.environ.get("FAKE_DIE") == str(config.contrastive.mask.ratio):
+            os.kill(os.getpid(), signal.SIGKILL)
+    value = config.contrastive.mask.ratio + config.seed
+    run.result_file.write_text(json.dumps({"metrics": {"value": value}, "steps": total}))
+    return True
+
+
+def _trace(word: str, run: RunDirectory) -> None:
+    line = f"{time.time():.3f} {word} {run.name} {run.status().step}\n"
+    with Path(os.environ["FAKE_TRACE"]).open("a", encoding="utf-8") as file:
+        file.write(line)

@@ -1,0 +1,26 @@
+"""`tgdp-sweep run SWEEP.py` with the stand-in for training, as a process to signal.
+
+Usage: sweep_command.py SWEEP.py DATA RESULTS CLUSTER JOBS [--retry-failed]
+"""
+
+import sys
+import types
+from pathlib import Path
+
+from tgdp.cli.sweep_run import Wanted, real
+from tgdp.sweep.discover import load_sweep
+from tgdp.sweep.resolve import Words
+
+
+def main() -> int:
+    sweep, data, results, cluster, jobs, *rest = sys.argv[1:]
+    report = types.ModuleType("tgdp.report.finish")
+    report.finish = lambda *_: "TABLE"  # type: ignore[attr-defined]
+    sys.modules["tgdp.report.finish"] = report
+    words = Words(data=Path(data), assignments=("training.steps=10",))
+    wanted = Wanted(words, Path(results), "--retry-failed" in rest, cluster, int(jobs))  # type: ignore[arg-type]
+    return real(load_sweep(Path(sweep)), wanted, "fake_training:execute")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""`tgdp-sweep`: run an ablation by its name, see its plan, see how far it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from tgdp.cli.console import run
+from tgdp.errors import unknown_name
+from tgdp.sweep.discover import RESERVED, first_line, load_sweep, sweep_files, sweep_names
+
+if TYPE_CHECKING:
+    # Only for types: pydantic and rich take longer to load than `--help` may take to answer.
+    from tgdp.cli.sweep_run import Wanted
+    from tgdp.sweep.resolve import Words
+
+RUN_PANEL, LOOK_PANEL = "Sweeps", "Commands"
+
+
+class SweepGroup(TyperGroup):
+    """Answers a name that is no sweep with those that are."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command.
+
+        Raises:
+            UserError: There is none of that name.
+        """
+        command: Any = super().get_command(ctx, cmd_name)
+        if command is None:
+            raise unknown_name("sweep", cmd_name, (*sweep_names(), *RESERVED))
+        return command
+
+
+app = typer.Typer(
+    cls=SweepGroup,
+    help="Run the ablations: one sweep, all its rows and seeds, planned, resumable.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Preset = Annotated[str, typer.Option(help="tiny (two CPU cores), small (one GPU) or paper.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Prepared data folder.", show_default="embedded benchmark")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the base; repeatable."),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(metavar="N|A,B,..", help="How many, or which.", show_default="the sweep's own"),
+]
+Results = Annotated[Path, typer.Option(envvar="TGDP_RESULTS", help="Where all is kept.")]
+ClusterName = Annotated[
+    Literal["debug", "local"],
+    typer.Option(help="debug: in this process, one by one; local: in processes of their own."),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Runs at once.", show_default="one a GPU, else two if cores allow"),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
+
+RESULTS = Path("results")
+
+
+def main() -> None:
+    """Run the command line."""
+    for name, path in sweep_files().items():
+        app.command(name, help=first_line(path), rich_help_panel=RUN_PANEL)(_command(name))
+    run(app)
+
+
+def _command(name: str) -> Callable[..., None]:
+    """Return the command of one sweep; its file is not read before it is asked for."""
+
+    def command(
+        preset: Preset = "tiny",
+        data: Data = None,
+        assignments: Assignments = None,
+        seeds: Seeds = None,
+        cluster: ClusterName = "local",
+        jobs: Jobs = None,
+        dry_run: DryRun = False,
+        retry_failed: RetryFailed = False,
+        results: Results = RESULTS,
+    ) -> None:
+        words = _words(preset, data, assignments, seeds)
+        _run(name, _wanted(words, results, retry_failed, cluster, jobs), dry_run)
+
+    return command
+
+
+@app.command("run", rich_help_panel=LOOK_PANEL)
+def run_file(
+    path: Annotated[Path, typer.Argument(help="Python file that sets SWEEP = Sweep(...).")],
+    preset: Preset = "tiny",
+    data: Data = None,
+    assignments: Assignments = None,
+    seeds: Seeds = None,
+    cluster: ClusterName = "local",
+    jobs: Jobs = None,
+    dry_run: DryRun = False,
+    retry_failed: RetryFailed = False,
+    results: Results = RESULTS,
+) -> None:
+    """Run a sweep file of your own."""
+    words = _words(preset, data, assignments, seeds)
+    _run(path, _wanted(words, results, retry_failed, cluster, jobs), dry_run)
+
+
+@app.command("list", rich_help_panel=LOOK_PANEL)
+def list_sweeps() -> None:
+    """List the sweeps: what each asks, its rows, the published table it answers to."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("sweep", "question", "rows", "published table", box=box.SIMPLE_HEAD)
+    for name in sweep_names():
+        sweep = load_sweep(name)
+        table.add_row(name, sweep.question, str(len(sweep.variants)), sweep.source)
+    Console().print(table)
+
+
+@app.command("status", rich_help_panel=LOOK_PANEL)
+def show_status(
+    sweep: Annotated[str | None, typer.Argument(help="One sweep; all if left out.")] = None,
+    preset: Preset = "tiny",
+    data: Data = None,
+    assignments: Assignments = None,
+    seeds: Seeds = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list, a run each.")] = False,
+    results: Results = RESULTS,
+) -> None:
+    """Show how far the runs of a sweep are, for one preset, data and `--set`."""
+    from tgdp.cli.sweep_run import status
+
+    names = (sweep,) if sweep else sweep_names()
+    wanted = _wanted(_words(preset, data, assignments, seeds), results)
+    status([load_sweep(name) for name in names], wanted, as_json)
+
+
+def _words(
+    preset: str, data: Path | None, assignments: list[str] | None, seeds: str | None
+) -> "Words":
+    from tgdp.sweep.resolve import Words
+
+    return Words(preset, data, tuple(assignments or ()), seeds)
+
+
+def _wanted(
+    words: "Words",
+    results: Path,
+    retry_failed: bool = False,
+    cluster: Literal["debug", "local"] = "local",
+    jobs: int | None = None,
+) -> "Wanted":
+    from tgdp.cli.sweep_run import Wanted
+
+    return Wanted(words, results, retry_failed, cluster, jobs)
+
+
+def _run(name_or_path: str | Path, wanted: "Wanted", dry_run: bool) -> None:
+    from tgdp.cli.sweep_run import dry, real
+
+    sweep = load_sweep(name_or_path)
+    if dry_run:
+        dry(sweep, wanted)
+    else:
+        raise typer.Exit(real(sweep, wanted))

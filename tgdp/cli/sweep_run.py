@@ -1,0 +1,163 @@
+"""What the commands of `tgdp-sweep` do, once the words on the command line are read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from tgdp.errors import UserError
+from tgdp.sweep.backends import Cluster
+from tgdp.sweep.declare import Cell, Sweep, expand
+from tgdp.sweep.job import EXECUTE
+from tgdp.sweep.logs import log_path
+from tgdp.sweep.machine import Slots, count_cores, share_out
+from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
+from tgdp.sweep.resolve import Base, Words, embedded_folder, parse_seeds, resolve_base
+from tgdp.sweep.show import plan_table, status_rows, status_table, summary
+
+if TYPE_CHECKING:
+    from tgdp.sweep.launch import Outcome
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for.
+
+    Attributes:
+        words: Preset, data, `--set` and seeds.
+        results: Results folder.
+        retry_failed: Whether failed runs are tried again.
+        cluster: Where jobs run.
+        jobs: Runs at once; None for what the machine has.
+    """
+
+    words: Words
+    results: Path
+    retry_failed: bool = False
+    cluster: Cluster = "local"
+    jobs: int | None = None
+
+    def slots(self) -> Slots:
+        """Return the jobs at once and the share of each."""
+        return share_out(1 if self.cluster == "debug" else self.jobs)
+
+
+def dry(sweep: Sweep, wanted: Wanted) -> None:
+    """Show what a launch would do; nothing is written."""
+    base, _, plan = _plan(sweep, wanted)
+    console = Console()
+    _say(console, base.notes)
+    console.print(plan_table(plan))
+    _say(console, (*summary(plan, wanted.slots().jobs), wanted.slots().describe() + "."))
+
+
+def status(sweeps: Sequence[Sweep], wanted: Wanted, as_json: bool) -> None:
+    """Show the states of every run of some sweeps."""
+    plans = [_plan(sweep, wanted)[2] for sweep in sweeps]
+    console = Console()
+    if as_json:
+        rows = [row for plan in plans for row in status_rows(plan)]
+        console.out(json.dumps(rows, indent=1), highlight=False)
+        return
+    for plan in plans:
+        console.print(status_table(plan))
+        _say(console, summary(plan, wanted.slots().jobs))
+
+
+def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
+    """Run what is left of a sweep, then write its tables.
+
+    Args:
+        sweep: The declaration.
+        wanted: What was asked for.
+        execute: `module:function` that trains and evaluates a run.
+
+    Returns:
+        The exit code: 0 when every run is done, 1 when one failed, 130 when somebody stopped it.
+    """
+    from tgdp.sweep.launch import FAILED, launch
+
+    base, cells, plan = _plan(sweep, wanted)
+    console, slots = Console(), wanted.slots()
+    check_writable(wanted.results)
+    _say(console, (*base.notes, *summary(plan, slots.jobs)))
+    if plan.todo():
+        _say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))
+        if base.embedded:
+            _ensure_embedded(wanted.results)
+    outcome = launch(plan, slots, console, wanted.cluster, execute)
+    failures = _failures(plan, outcome)
+    for planned, error in failures:
+        _say_failed(console, planned, error)
+    if outcome.stopped:
+        _say(console, ("Stopped; what ran has saved. The same command again goes on from there.",))
+        return outcome.exit_code
+    _finish(console, sweep, cells, wanted)
+    return FAILED if failures else 0
+
+
+def _plan(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]:
+    if wanted.cluster == "debug" and (wanted.jobs or 1) > 1:
+        raise UserError(
+            f"--jobs {wanted.jobs}: --cluster debug runs one at a time; take --cluster local"
+        )
+    seeds = parse_seeds(wanted.words.seeds)
+    base = resolve_base(sweep, wanted.words, wanted.results)
+    cells = expand(sweep, base.config, seeds)
+    return base, cells, make_plan(sweep, cells, wanted.results, wanted.retry_failed)
+
+
+def _ensure_embedded(results: Path) -> None:
+    from tgdp.data.synthetic.embedded import ensure
+
+    ensure(embedded_folder(results), count_cores())
+
+
+def _failures(plan: Plan, outcome: "Outcome") -> list[tuple[PlannedRun, str]]:
+    before = [run for run in plan.runs if run.state == "failed" and not plan.retry_failed]
+    return [(planned, f"failed before: {planned.status.error}") for planned in before] + [
+        (entry.planned, entry.error) for entry in outcome.failed
+    ]
+
+
+def _finish(console: Console, sweep: Sweep, cells: tuple[Cell, ...], wanted: Wanted) -> None:
+    if not any(run.state == "done" for run in make_plan(sweep, cells, wanted.results).runs):
+        return
+    # Here, not above: it brings mlflow, which takes seconds to load.
+    from tgdp.report.finish import finish
+
+    try:
+        console.print(finish(wanted.results, sweep, cells, wanted.words.as_dict()))
+    except UserError as error:
+        _warn(console, f"The runs are safe, but their tables could not be written: {error}")
+        _say(console, ("Next: tgdp-report sync",))
+        return
+    _say(
+        console,
+        (
+            f"Runs: {wanted.results / 'runs'}. Next:",
+            "  tgdp-report tables       the tables again, published values beside ours",
+            "  tgdp-report dashboard    the curves",
+            f"  tgdp-sweep status {sweep.name}",
+        ),
+    )
+
+
+def _say(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _warn(console: Console, text: str) -> None:
+    console.print(Text(text, style="yellow"), soft_wrap=True)
+
+
+def _say_failed(console: Console, planned: PlannedRun, error: str) -> None:
+    cell = planned.cell
+    text = f"Failed: {cell.variant.label}, seed {cell.seed} ({cell.signature}): {error}"
+    console.print(Text(text, style="red"), soft_wrap=True)
+    _say(console, (f"  log: {log_path(planned.run)}", "  again: --retry-failed"))
