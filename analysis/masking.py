@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from tgdp.report import stats
+from tgdp.report import stats, words
 from tgdp.report.table import Entry, Table
 
 from .theme import BLUE, GREY, ORANGE, figure, save, styled
@@ -17,8 +17,8 @@ def draw(table: Table, folder: Path, stem: str) -> list[Path]:
     if not any(row.done for row in table.rows):
         return []
     with styled():
-        made = figure(8.4, 3.6)
-        ours, theirs = made.subplots(1, 2, width_ratios=(3, 2))
+        made = figure(9.2, 3.8)
+        ours, theirs = made.subplots(1, 2, width_ratios=(5, 4))
         _ours(ours, table)
         _published(theirs, table)
         made.suptitle(table.sweep.title)
@@ -44,44 +44,48 @@ def _ours(axes: Axes, table: Table) -> None:
         xs = [x for x, _ in series]
         means = [entry.mean or 0.0 for _, entry in series]
         sds = [entry.sd or 0.0 for _, entry in series]
-        axes.plot(xs, means, color=colour, marker=marker, label=f"{heading}, mean ± sd")
         low = [mean - sd for mean, sd in zip(means, sds, strict=True)]
         high = [mean + sd for mean, sd in zip(means, sds, strict=True)]
-        axes.fill_between(xs, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(xs, means, color=colour, label=f"{heading}, mean (band: sd)")
         dots = [(x, value) for x, entry in series for value in entry.numbers]
-        axes.scatter(*zip(*dots, strict=True), s=12, color=colour, alpha=0.6, zorder=3)
+        where, values = zip(*dots, strict=True)
+        style = {"marker": marker, "edgecolors": "white", "zorder": 3}
+        axes.scatter(where, values, 26, colour, **style)
     _chance(axes, table)
-    where = f"N = {table.clips[0]} clips of {table.dataset}, {table.summary.words or 'our base'}"
-    _finish(axes, f"Ours (dots: single seeds)\n{where}")
-    axes.legend(loc="best", fontsize=8)
+    data = f"{words.span(table.clips)} clips of {table.dataset}"
+    _finish(axes, table, f"Ours: {data}, {table.summary.words or table.summary.base}")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best", fontsize=8, title="dots: single seeds", title_fontsize=8)
 
 
 def _chance(axes: Axes, table: Table) -> None:
-    level = stats.chance("r/r1", table.clips[0])
+    level = stats.chance("/r1", table.clips[0])
     if level is not None:
         label = f"chance, {100 * level:.2g} %"
         axes.axhline(100 * level, color=GREY, linestyle=":", linewidth=1.2, label=label)
 
 
 def _published(axes: Axes, table: Table) -> None:
-    series = [
-        (x, entry.published.value)
-        for x, entry in _series(table, "A→V")
-        if entry.published and entry.published.value is not None
-    ]
+    beside = [(x, entry.published) for x, entry in _series(table, "A→V") if entry.published]
+    series = [(x, found.value) for x, found in beside if found.value is not None]
+    unknown = ", ".join(f"{x:.2f}" for x, found in beside if found.value is None)
     if series:
         xs, values = zip(*series, strict=True)
         axes.plot(xs, values, color=GREY, marker="D", linestyle="--")
         for x, value in series:
-            axes.annotate(
-                f"{value:.1f}", (x, value), (0, 6), textcoords="offset points", ha="center"
-            )
+            axes.annotate(f"{value:.1f}", (x, value), (6, 5), textcoords="offset points")
         axes.set_ylim(min(values) - 2, max(values) + 2)
-    _finish(axes, "Published, A→V only\nVGGSound, ViT-B: another scale")
-    axes.sharex(axes.figure.axes[0])
+    if unknown:
+        note = f"{unknown}: in the paper, value not found"
+        axes.text(0.03, 0.04, note, transform=axes.transAxes, fontsize=8, color=GREY)
+    _finish(axes, table, "Published: VGGSound, ViT-B, A→V (another scale)")
 
 
-def _finish(axes: Axes, title: str) -> None:
-    axes.set_title(title, fontsize=9)
+def _finish(axes: Axes, table: Table, title: str) -> None:
+    ratios = [x for x, _ in _series(table, "A→V")]
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_xticks(ratios, [f"{x:.2f}" for x in ratios])
+    axes.set_xlim(min(ratios) - 0.05, max(ratios) + 0.05)
     axes.set_xlabel("contrastive mask ratio")
     axes.set_ylabel("R@1 (%)")

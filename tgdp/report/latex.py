@@ -15,18 +15,20 @@ ESCAPES = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 
 
 def render(table: Table) -> str:
     """Return a table environment; it needs the booktabs package and nothing else."""
-    name = table.sweep.name
+    missing = words.problems(table)
+    lines = [*words.caption(table), *([f"Missing: {'; '.join(missing)}."] if missing else [])]
     parts = [
         "% Made by tgdp-report tables; needs \\usepackage{booktabs}.",
         "\\begin{table}[t]",
-        "\\centering",
-        f"\\caption{{{escape(table.sweep.title)}. {escape(' '.join(words.caption(table)))}}}",
-        f"\\label{{tab:{name}}}",
+        "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
+        f"\\caption{{{escape(table.sweep.title)}. {escape(' '.join(lines))}}}",
+        f"\\label{{tab:{table.sweep.name}}}",
     ]
     for block in words.blocks(table):
         if block.heading:
@@ -66,6 +68,7 @@ def _block(table: Table, block: words.Block) -> str:
 def _row(row: Row, block: words.Block) -> list[str]:
     ours = [words.ours(row.entries[column]) for column in block.columns]
     if not row.done:
-        ours[0] = f"{words.DASH} ({row.reason})"
+        # The rest of the reason is in the caption: a cell cannot break its line.
+        ours[0] = f"{words.DASH} ({row.reason.partition(':')[0].partition(',')[0]})"
     theirs = [words.theirs(row.entries[column]) for column in block.published]
     return [row.label, *ours, f"{row.done}/{row.wanted}", words.clips(row), *theirs]

@@ -1,20 +1,18 @@
 """From the store to files, and back into the store: what `tgdp-report` and a sweep's end do."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from tgdp.errors import UserError
-from tgdp.report import console, figures, latex, markdown, notes, published, trace, views
+from tgdp.report import figures, latex, markdown, notes, published, trace, views
 from tgdp.report.collect import collect
 from tgdp.report.table import Table, build
 from tgdp.sweep import track
-from tgdp.sweep.declare import Cell, Sweep
+from tgdp.sweep.declare import Sweep, expand
 from tgdp.sweep.discover import load_sweep, sweep_names
+from tgdp.sweep.resolve import DEFAULT_PRESET, Words, resolve_base
 from tgdp.sweep.track_summary import Summary, Update
 from tgdp.training.run_directory import write_whole
 
@@ -34,21 +32,6 @@ class Made:
     stem: str
     tables: tuple[Path, ...] = ()
     figures: tuple[Path, ...] = ()
-
-
-def finish(
-    results: Path, sweep: Sweep, cells: Sequence[Cell], base_words: str = ""
-) -> RenderableType:
-    """Do what `tgdp.report.finish` promises."""
-    base = track.sync_sweep(results, sweep, cells, base_words).base
-    made = write(results, [sweep])
-    mine = [one for one in made if one.table.summary.base == base]
-    files = [path for one in mine for path in (*one.tables, *one.figures)]
-    return Group(*(console.render(one.table) for one in mine), _listed(files))
-
-
-def _listed(files: Sequence[Path]) -> Text:
-    return Text("\n".join(f"  {path}" for path in files), style="dim")
 
 
 def write(results: Path, wanted: Sequence[Sweep]) -> list[Made]:
@@ -82,6 +65,37 @@ def every(names: Sequence[str]) -> list[Sweep]:
         UserError: There is no sweep of that name.
     """
     return [load_sweep(name) for name in names or sweep_names()]
+
+
+def asked(results: Path) -> list[Sweep]:
+    """Return the sweeps that have a table in the store and a declaration on disk."""
+    names = {summary.sweep for summary in track.read(results).summaries}
+    return [load_sweep(name) for name in sweep_names() if name in names]
+
+
+def ask(
+    results: Path,
+    wanted: Sequence[Sweep],
+    preset: str | None,
+    data: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Make the table of one base the newest of each sweep, whether it has runs yet or not.
+
+    Raises:
+        UserError: A name, a key or the data folder is not valid, or the store cannot be reached.
+    """
+    words = Words(preset or DEFAULT_PRESET, data, assignments)
+    for sweep in wanted:
+        base = resolve_base(sweep, words, results).config
+        told = in_words(words.as_dict(), base.data.name)
+        track.sync_sweep(results, sweep, expand(sweep, base), told)
+
+
+def in_words(words: Mapping[str, str], dataset: str) -> str:
+    """Return a base in words: the preset, the data, the changed keys."""
+    changed = [words["set"]] if words.get("set") else []
+    return ", ".join([f"{words.get('preset', 'a base')} on {dataset}", *changed])
 
 
 def other_stem(summary: Summary) -> str:

@@ -1,0 +1,190 @@
+"""`tgdp-report`: tables, figures and the dashboard from the runs in the results folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tgdp.report.produce import Made
+    from tgdp.sweep.track import SyncReport
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Tables, figures and charts of the runs in the results folder.
+
+    Example: [bold]tgdp-report tables masking[/bold]""",
+)
+
+Results = Annotated[Path, typer.Option(help="Results folder.", metavar="DIR")]
+Sweeps = Annotated[
+    list[str] | None, typer.Argument(help="Sweeps; all of them if none is named.", metavar="SWEEP")
+]
+RESULTS = Path("results")
+
+
+@app.command()
+def tables(
+    sweeps: Sweeps = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Base of the table, as for tgdp-sweep.", metavar="NAME")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Prepared data, as for tgdp-sweep.", metavar="DIR")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Changed keys.", metavar="KEY=VALUE")
+    ] = None,
+    results: Results = RESULTS,
+) -> None:
+    """Write tables as markdown, csv and LaTeX, with the published value beside ours.
+
+    Without --preset, --data and --set: every table that was ever asked for, the newest under the
+    plain name of its sweep.
+
+    Example: [bold]tgdp-report tables masking --preset tiny[/bold]
+    """
+    from rich.console import Console
+
+    from tgdp.report import console, produce
+
+    out = Console()
+    wanted = produce.every(sweeps or [])
+    if preset or data or assignments:
+        produce.ask(results, wanted, preset, data, tuple(assignments or ()))
+    else:
+        _sync(results)
+    made = produce.write(results, wanted)
+    for one in made:
+        out.print(console.render(one.table))
+        _list([*one.tables, *one.figures])
+    _next_of(made)
+
+
+@app.command()
+def figures(sweeps: Sweeps = None, results: Results = RESULTS) -> None:
+    """Draw the figures as PNG and PDF.
+
+    Example: [bold]tgdp-report figures masking[/bold]
+    """
+    from tgdp.report import produce
+
+    _sync(results)
+    made = produce.write(results, produce.every(sweeps or []))
+    _list([path for one in made for path in one.figures])
+    _next_of(made)
+
+
+@app.command()
+def sync(results: Results = RESULTS) -> None:
+    """Bring the run folders into the tracking store; doing it again changes nothing.
+
+    The store is results/mlflow.db, or what MLFLOW_TRACKING_URI names.
+
+    Example: [bold]MLFLOW_TRACKING_URI=http://127.0.0.1:5000 tgdp-report sync[/bold]
+    """
+    _say(str(_sync(results)))
+    _next("tgdp-report tables", "tgdp-report dashboard")
+
+
+@app.command()
+def dashboard(
+    results: Results = RESULTS,
+    port: Annotated[
+        int | None, typer.Option(help="Port; the next free one from 5000 if not given.")
+    ] = None,
+    no_sync: Annotated[
+        bool, typer.Option("--no-sync", help="Show the store as it is, without importing.")
+    ] = False,
+) -> None:
+    """Open the MLflow UI on the charts; Ctrl-C ends it.
+
+    Example: [bold]tgdp-report dashboard --port 5001[/bold]
+    """
+    from tgdp.report import dashboard as board
+    from tgdp.report import produce
+
+    server = board.external_server(results)
+    chosen = 0 if server else board.choose_port(port)
+    if not no_sync:
+        _sync(results)
+        produce.write(results, produce.asked(results))
+    if server:
+        _show(results, server)
+        return
+    _serve(results, chosen)
+
+
+def _serve(results: Path, port: int) -> None:
+    import signal
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from tgdp.report import dashboard as board
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    with ExitStack() as stack:
+        with Console(stderr=True).status("Starting the dashboard (15 to 70 seconds) ..."):
+            server = stack.enter_context(board.serving(results, port))
+        _show(results, f"http://{board.HOST}:{port}")
+        _say("Ctrl-C ends it.")
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            _say("Stopped.")
+
+
+def _show(results: Path, root: str) -> None:
+    from tgdp.report import dashboard as board
+
+    found = board.links(results, root)
+    for title, address in found.charts:
+        _say(f"Charts, {title}:\n  {address}")
+    _say(f"List of runs:\n  {found.runs}")
+
+
+def _sync(results: Path) -> "SyncReport":
+    from rich.console import Console
+
+    from tgdp.sweep import track
+
+    with Console(stderr=True).status("Reading the run folders ...") as status:
+        report = track.sync(results, progress=lambda name: status.update(f"Importing {name} ..."))
+    for line in report.skipped:
+        typer.echo(f"Skipped: {line}", err=True)
+    return report
+
+
+def _say(text: str) -> None:
+    # Not through rich: it would break a long address in two.
+    typer.echo(text)
+
+
+def _list(files: list[Path]) -> None:
+    for file in files:
+        _say(f"  {file}")
+
+
+def _next_of(made: "list[Made]") -> None:
+    if made:
+        _next("tgdp-report dashboard")
+    else:
+        _say("No sweep has been started in this results folder yet.")
+        _next("tgdp-sweep list", "tgdp-sweep masking")
+
+
+def _next(*commands: str) -> None:
+    _say("Next: " + "   or: ".join(commands))
+
+
+def main() -> None:
+    """Run the command line."""
+    from tgdp.cli.console import run
+
+    run(app)
