@@ -14,9 +14,9 @@ from tgdp.sweep.resolve import Words
 
 def main() -> int:
     sweep, data, results, cluster, jobs, *rest = sys.argv[1:]
-    report = types.ModuleType("tgdp.report.finish")
+    report = types.ModuleType("tgdp.report")
     report.finish = lambda *_: "TABLE"  # type: ignore[attr-defined]
-    sys.modules["tgdp.report.finish"] = report
+    sys.modules["tgdp.report"] = report
     words = Words(data=Path(data), assignments=("training.steps=10",))
     wanted = Wanted(words, Path(results), "--retry-failed" in rest, cluster, int(jobs))  # type: ignore[arg-type]
     return real(load_sweep(Path(sweep)), wanted, "fake_training:execute")

@@ -36,7 +36,12 @@ class SweepGroup(TyperGroup):
 
 app = typer.Typer(
     cls=SweepGroup,
-    help="Run the ablations: one sweep, all its rows and seeds, planned, resumable.",
+    help="""Run the ablations: a sweep is all rows of a table and all seeds, planned and resumable.
+
+    Example: [bold]tgdp-sweep masking --dry-run[/bold]
+    """,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -96,7 +96,7 @@ def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
     if outcome.stopped:
         _say(console, ("Stopped; what ran has saved. The same command again goes on from there.",))
         return outcome.exit_code
-    _finish(console, sweep, cells, wanted)
+    _finish(console, sweep, base, cells, wanted)
     return FAILED if failures else 0
 
 
@@ -124,14 +124,17 @@ def _failures(plan: Plan, outcome: "Outcome") -> list[tuple[PlannedRun, str]]:
     ]
 
 
-def _finish(console: Console, sweep: Sweep, cells: tuple[Cell, ...], wanted: Wanted) -> None:
+def _finish(
+    console: Console, sweep: Sweep, base: Base, cells: tuple[Cell, ...], wanted: Wanted
+) -> None:
     if not any(run.state == "done" for run in make_plan(sweep, cells, wanted.results).runs):
         return
     # Here, not above: it brings mlflow, which takes seconds to load.
-    from tgdp.report.finish import finish
+    from tgdp.report import finish
 
+    words = wanted.words.describe(base.config.data.name)
     try:
-        console.print(finish(wanted.results, sweep, cells, wanted.words.as_dict()))
+        console.print(finish(wanted.results, sweep, cells, words))
     except UserError as error:
         _warn(console, f"The runs are safe, but their tables could not be written: {error}")
         _say(console, ("Next: tgdp-report sync",))

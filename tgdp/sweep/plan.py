@@ -4,7 +4,7 @@ Kept light: no torch, no numpy, and no file opened for a run that was never star
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tgdp.errors import UserError
@@ -15,6 +15,8 @@ from tgdp.training.run_directory import RunDirectory, State, Status
 
 STATES: tuple[State, ...] = ("new", "running", "interrupted", "failed", "done")
 
+NEVER_STARTED = Status(updated=0.0)
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -22,13 +24,18 @@ class PlannedRun:
 
     Attributes:
         cell: Row, seed and resolved configuration.
-        run: Its directory, which need not exist.
+        folder: Where the run directories are.
         status: The newest record in it; `state` is what the plan goes by.
     """
 
     cell: Cell
-    run: RunDirectory
+    folder: Path
     status: Status
+
+    @property
+    def run(self) -> RunDirectory:
+        """Its directory, which need not exist; not kept, because ten thousand take a second."""
+        return RunDirectory(self.folder / self.cell.signature)
 
     @property
     def state(self) -> State:
@@ -132,6 +139,7 @@ def _without_twins(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
 
 
 def _look_at(cell: Cell, folder: Path, known: frozenset[str]) -> PlannedRun:
-    run = RunDirectory(folder / cell.signature)
-    status = read_state(run) if cell.signature in known else Status(updated=0.0)
-    return PlannedRun(cell, run, status)
+    planned = PlannedRun(cell, folder, NEVER_STARTED)
+    if cell.signature not in known:
+        return planned
+    return replace(planned, status=read_state(planned.run))

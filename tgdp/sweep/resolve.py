@@ -31,13 +31,9 @@ class Words:
     assignments: tuple[str, ...] = ()
     seeds: str | None = None
 
-    def as_dict(self) -> dict[str, str]:
-        """Return the words that tell one base from another, for tables and tracking."""
-        return {
-            "preset": self.preset,
-            "data": "embedded" if self.data is None else str(self.data),
-            "set": " ".join(self.assignments),
-        }
+    def describe(self, dataset: str) -> str:
+        """Return the base in words for people, for example `tiny on embedded`."""
+        return ", ".join((f"{self.preset} on {dataset}", *self.assignments))
 
 
 @dataclass(frozen=True)
