@@ -78,7 +78,7 @@ def test_a_pair_is_a_piece_of_its_clip(
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(seconds=st.floats(0.03, 6), segment=st.sampled_from([16, 128, 416]))
 def test_a_segment_of_any_clip_has_the_asked_length(seconds: float, segment: int) -> None:
-    front_end = FrontEnd(DataConfig(segment_steps=segment))
+    front_end = FrontEnd(DataConfig.model_validate({"segment_steps": segment}))
     waveform = torch.randn(1, round(seconds * 16_000)) * 0.1
     steps = num_steps(waveform.shape[1])
     starts = torch.tensor([segment_starts(frame_times(seconds, 16), steps, segment, "clip")])

@@ -1,4 +1,4 @@
-"""The tables beside the shards, written once every clip has been seen; `dataset.json` comes last."""
+"""The tables beside the shards, written when every clip has been seen; `dataset.json` is last."""
 
 import csv
 import io
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tgdp.data.card import CARD_FILE, FORMAT, SAMPLE_RATE, VERSION, PrepareSettings, fingerprint
-from tgdp.data.labels import LabelVocabulary
 from tgdp.data.files import write_whole
+from tgdp.data.labels import LabelVocabulary
 
 FAILURE_COLUMNS = ("video_id", "path", "reason")
 

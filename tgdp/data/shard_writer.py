@@ -4,13 +4,17 @@ A shard grows as `NNNNNN.tar.part`; after each clip a line in `NNNNNN.part.jsonl
 clip ends. Whoever continues cuts the shard back to the last line. A full shard is renamed.
 """
 
+import contextlib
 import io
+import itertools
 import json
 import os
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tgdp.data.files import write_whole
 
 END_OF_TAR = b"\0" * 1024
 RECORD = 512
@@ -53,13 +57,24 @@ class ShardWriter:
         self._note(record)
 
     def finish(self) -> None:
-        """Close the last shard."""
-        self._close_shard()
+        """Close the last shard; one that holds no clip is not kept."""
+        if self._clips:
+            self._close_shard()
+            return
+        self.close()
+        part_file(self.folder, self._shard).unlink()
+
+    def forget_journal(self) -> None:
+        """Remove the journals: the folder's tables hold what they said."""
+        for shard in range(self._shard + 1):
+            journal_file(self.folder, shard).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the files as they are; the next attempt continues from here."""
-        self._tar.close()
-        self._lines.close()
+        # On a full disk the last bytes cannot be flushed; they belong to no noted clip.
+        for file in (self._tar, self._lines):
+            with contextlib.suppress(OSError):
+                file.close()
 
     def _note(self, record: Mapping[str, Any]) -> None:
         self._lines.write(json.dumps(record) + "\n")
@@ -92,15 +107,12 @@ class ShardWriter:
             journal_file(self.folder, self._shard).unlink(missing_ok=True)
             return
         written = part.stat().st_size
-        lines = [
-            line
-            for line in _whole_lines(journal_file(self.folder, self._shard))
-            if line.get("end", 0) <= written
-        ]
+        noted = _whole_lines(journal_file(self.folder, self._shard))
+        # After a power cut the journal may be ahead of the shard; nothing behind the gap counts.
+        lines = list(itertools.takewhile(lambda line: line.get("end", 0) <= written, noted))
         os.truncate(part, max((line.get("end", 0) for line in lines), default=0))
-        journal_file(self.folder, self._shard).write_text(
-            "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
-        )
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_whole(journal_file(self.folder, self._shard), text)
         self.journal += lines
         self._clips = sum("end" in line for line in lines)
 
