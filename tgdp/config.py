@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from tgdp.errors import UserError, unknown_name
 
@@ -19,9 +19,12 @@ SIGNATURE_VERSION = 1
 """Raised when the way a signature is computed changes; it enters every signature."""
 
 
+_RUNTIME: dict[str, JsonValue] = {"runtime": True}
+
+
 def runtime(default: Any, description: str, **limits: Any) -> Any:
     """Declare a field that cannot change a result, so that it stays out of the signature."""
-    return Field(default, description=description, json_schema_extra={"runtime": True}, **limits)
+    return Field(default, description=description, json_schema_extra=_RUNTIME, **limits)
 
 
 class Section(BaseModel):
@@ -33,67 +36,79 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which clips, and how a clip becomes a picture and a stretch of spectrogram."""
 
-    name: str = Field("embedded", pattern=r"^[a-z0-9_-]+$", description="used in metric names")
-    fingerprint: str = Field("", description="content of the prepared folder; read from it")
-    train_split: str = Field("train", description="split that pre-training reads")
-    image_size: int = Field(224, ge=8, description="side of the square picture, pixels")
-    segment_steps: int = Field(416, ge=16, description="spectrogram steps beside one frame (10 ms)")
-    clip_steps: int = Field(1024, ge=16, description="steps a clip is cut or padded to ('upstream')")
+    name: str = Field(
+        default="embedded", pattern=r"^[a-z0-9_-]+$", description="used in metric names"
+    )
+    fingerprint: str = Field(default="", description="content of the prepared folder; read from it")
+    train_split: str = Field(default="train", description="split that pre-training reads")
+    image_size: int = Field(default=224, ge=8, description="side of the square picture, pixels")
+    segment_steps: int = Field(
+        default=416, ge=16, description="spectrogram steps beside one frame (10 ms)"
+    )
+    clip_steps: int = Field(
+        default=1024, ge=16, description="steps a clip is cut or padded to ('upstream')"
+    )
     timing: Literal["clip", "upstream"] = Field(
-        "clip",
+        default="clip",
         description="'clip': the segment is centred where its frame was shown; "
         "'upstream': on the released code's 10.24 s grid",
     )
-    audio_mean: float = Field(-5.081, description="log-mel mean (released code)")
-    audio_std: float = Field(4.4849, gt=0, description="log-mel standard deviation (released code)")
+    audio_mean: float = Field(default=-5.081, description="log-mel mean (released code)")
+    audio_std: float = Field(
+        default=4.4849, gt=0, description="log-mel standard deviation (released code)"
+    )
     folder: Path | None = runtime(None, "prepared data folder")
 
 
 class DecoderConfig(Section):
     """The light decoder of the reconstruction path (method section 2)."""
 
-    width: int = Field(512, ge=8)
-    num_layers: int = Field(8, ge=1)
-    num_heads: int = Field(16, ge=1)
+    width: int = Field(default=512, ge=8)
+    num_layers: int = Field(default=8, ge=1)
+    num_heads: int = Field(default=16, ge=1)
 
 
 class ModelConfig(Section):
     """The student: two branches, a joint layer, a decoder (method section 2)."""
 
-    width: int = Field(768, ge=8)
-    num_heads: int = Field(12, ge=1)
-    modality_layers: int = Field(11, ge=0, description="layers of each modality branch")
-    joint_layers: int = Field(1, ge=1, description="shared layers; more than one chain")
-    mlp_ratio: float = Field(4.0, gt=0)
-    num_registers: int = Field(8, ge=0, description="per modality, dropped before the joint layer")
-    image_patch: int = Field(16, ge=1, description="side of a picture patch, pixels")
-    audio_patch: int = Field(16, ge=1, description="side of a spectrogram patch, steps and bins")
+    width: int = Field(default=768, ge=8)
+    num_heads: int = Field(default=12, ge=1)
+    modality_layers: int = Field(default=11, ge=0, description="layers of each modality branch")
+    joint_layers: int = Field(default=1, ge=1, description="shared layers; more than one chain")
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    num_registers: int = Field(
+        default=8, ge=0, description="per modality, dropped before the joint layer"
+    )
+    image_patch: int = Field(default=16, ge=1, description="side of a picture patch, pixels")
+    audio_patch: int = Field(
+        default=16, ge=1, description="side of a spectrogram patch, steps and bins"
+    )
     decoder: DecoderConfig = DecoderConfig()
 
 
 class ReconstructionMask(Section):
     """What the reconstruction pass hides."""
 
-    ratio: float = Field(0.75, gt=0, lt=1, description="share of the patches hidden")
+    ratio: float = Field(default=0.75, gt=0, lt=1, description="share of the patches hidden")
 
 
 class ReconstructionConfig(Section):
     """Masked-patch reconstruction (method section 3.1)."""
 
     mask: ReconstructionMask = ReconstructionMask()
-    weight: float = Field(1.0, ge=0)
-    pixel_norm: bool = Field(False, description="targets normalised per patch")
+    weight: float = Field(default=1.0, ge=0)
+    pixel_norm: bool = Field(default=False, description="targets normalised per patch")
 
 
 class ContrastiveMask(Section):
     """What the contrastive pass hides, and by what rule (method section 3.3)."""
 
-    ratio: float = Field(0.5, ge=0, lt=1, description="share of the patches hidden")
+    ratio: float = Field(default=0.5, ge=0, lt=1, description="share of the patches hidden")
     selection: Literal["random", "guided"] = Field(
-        "guided", description="'guided': the patches the teacher ranks highest stay visible"
+        default="guided", description="'guided': the patches the teacher ranks highest stay visible"
     )
     attention: Literal["patch_to_cls", "cls_to_patch"] = Field(
-        "cls_to_patch", description="teacher attention that ranks the patches"
+        default="cls_to_patch", description="teacher attention that ranks the patches"
     )
 
 
@@ -101,38 +116,48 @@ class ContrastiveConfig(Section):
     """InfoNCE between the two global vectors (method section 3.3)."""
 
     mask: ContrastiveMask = ContrastiveMask()
-    weight: float = Field(0.01, ge=0, description="published nowhere; CAV-MAE 0.01, Sync 0.1")
-    temperature: float = Field(0.05, gt=0)
+    weight: float = Field(
+        default=0.01, ge=0, description="published nowhere; CAV-MAE 0.01, Sync 0.1"
+    )
+    temperature: float = Field(default=0.05, gt=0)
 
 
 class TeacherConfig(Section):
     """The EMA copy of the student that sees everything (method section 3.2)."""
 
     enabled: bool = True
-    momentum: float = Field(0.999, ge=0, le=1, description="published nowhere: ours")
+    momentum: float = Field(default=0.999, ge=0, le=1, description="published nowhere: ours")
 
 
 class DistillationConfig(Section):
     """Squared L2 between student and teacher global vectors (method section 3.4)."""
 
-    weight: float = Field(1.0, ge=0, description="published nowhere: ours")
+    weight: float = Field(default=1.0, ge=0, description="published nowhere: ours")
 
 
 class TrainingConfig(Section):
     """Optimiser, length and batch (method section 3: mostly published nowhere)."""
 
-    batch_size: int = Field(512, ge=2, description="pairs a step; fewer where the data has fewer")
-    epochs: int | None = Field(None, ge=1, description="length in passes over the data, or")
-    steps: int | None = Field(None, ge=1, description="length in optimiser steps")
+    batch_size: int = Field(
+        default=512, ge=2, description="pairs a step; fewer where the data has fewer"
+    )
+    epochs: int | None = Field(default=None, ge=1, description="length in passes over the data, or")
+    steps: int | None = Field(default=None, ge=1, description="length in optimiser steps")
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(2e-4, gt=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.95, ge=0, lt=1)
-    weight_decay: float = Field(0.05, ge=0, description="not on norms, biases and tokens")
-    warmup: float = Field(0.1, ge=0, le=1, description="share of the steps with a rising rate")
+    learning_rate: float = Field(default=2e-4, gt=0)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    weight_decay: float = Field(default=0.05, ge=0, description="not on norms, biases and tokens")
+    warmup: float = Field(
+        default=0.1, ge=0, le=1, description="share of the steps with a rising rate"
+    )
     schedule: Literal["cosine", "constant"] = "cosine"
-    clip_norm: float = Field(1.0, gt=0, description="gradient norm above which it is scaled down")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast type")
+    clip_norm: float = Field(
+        default=1.0, gt=0, description="gradient norm above which it is scaled down"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="autocast type"
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -145,23 +170,25 @@ class EvaluationConfig(Section):
     """What is measured once pre-training has ended (method section 4)."""
 
     protocol: Literal["retrieval/v1"] = "retrieval/v1"
-    split: str = Field("retrieval", description="split whose clips are retrieved")
+    split: str = Field(default="retrieval", description="split whose clips are retrieved")
 
 
 class RuntimeConfig(Section):
     """Where and how fast; nothing here can change a number."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    num_workers: int = Field(0, ge=0, description="loader processes")
-    threads: int | None = Field(None, ge=1, description="CPU threads of the process; all if unset")
-    log_every: int = Field(10, ge=1, description="steps between metric lines")
-    save_every: int = Field(100, ge=1, description="steps between checkpoints")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    num_workers: int = Field(default=0, ge=0, description="loader processes")
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads of the process; all if unset"
+    )
+    log_every: int = Field(default=10, ge=1, description="steps between metric lines")
+    save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
 
 
 class Config(Section):
     """One run, resolved to the last field."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     reconstruction: ReconstructionConfig = ReconstructionConfig()
@@ -185,39 +212,53 @@ MEL_BINS = 128
 
 
 def _contradiction(config: Config) -> str | None:
-    data, model, teacher = config.data, config.model, config.teacher
-    num_image = (data.image_size // model.image_patch) ** 2
-    num_audio = (data.segment_steps // model.audio_patch) * (MEL_BINS // model.audio_patch)
-    fewest = min(num_image, num_audio)
-    checks = (
-        (data.image_size % model.image_patch, "data.image_size must be a multiple of model.image_patch"),
-        (data.segment_steps % model.audio_patch, "data.segment_steps must be a multiple of model.audio_patch"),
-        (MEL_BINS % model.audio_patch, f"model.audio_patch must divide the {MEL_BINS} mel bins"),
+    problems = (*_sizes_that_do_not_fit(config), *_switches_that_contradict(config))
+    return next((message for wrong, message in problems if wrong), None)
+
+
+def _sizes_that_do_not_fit(config: Config) -> tuple[tuple[object, str], ...]:
+    data, model, decoder = config.data, config.model, config.model.decoder
+    image, audio = model.image_patch, model.audio_patch
+    return (
+        (data.image_size % image, "data.image_size must be a multiple of model.image_patch"),
+        (data.segment_steps % audio, "data.segment_steps must be a multiple of model.audio_patch"),
+        (MEL_BINS % audio, f"model.audio_patch must divide the {MEL_BINS} mel bins"),
         (model.width % model.num_heads, "model.width must be a multiple of model.num_heads"),
         (model.width % 4, "model.width must be a multiple of 4 (sine-cosine positions)"),
         (
-            model.decoder.width % model.decoder.num_heads,
+            decoder.width % decoder.num_heads,
             "model.decoder.width must be a multiple of model.decoder.num_heads",
         ),
-        (model.decoder.width % 4, "model.decoder.width must be a multiple of 4"),
+        (decoder.width % 4, "model.decoder.width must be a multiple of 4"),
+    )
+
+
+def _switches_that_contradict(config: Config) -> tuple[tuple[object, str], ...]:
+    data, model, mask = config.data, config.model, config.contrastive.mask
+    num_image = (data.image_size // model.image_patch) ** 2
+    rows, columns = MEL_BINS // model.audio_patch, data.segment_steps // model.audio_patch
+    fewest = min(num_image, rows * columns)
+    hidden = config.reconstruction.mask.ratio
+    teacher = config.teacher.enabled
+    return (
         (
-            config.contrastive.mask.selection == "guided" and not teacher.enabled,
-            "contrastive.mask.selection 'guided' needs teacher.enabled; choose 'random' or enable it",
+            mask.selection == "guided" and not teacher,
+            "contrastive.mask.selection 'guided' needs teacher.enabled; "
+            "choose 'random' or enable it",
         ),
         (
-            config.distillation.weight > 0 and not teacher.enabled,
+            config.distillation.weight > 0 and not teacher,
             "distillation.weight above 0 needs teacher.enabled; set it to 0 or enable the teacher",
         ),
         (
-            num_kept(fewest, config.contrastive.mask.ratio) < 1,
-            f"contrastive.mask.ratio {config.contrastive.mask.ratio} leaves none of {fewest} patches",
+            num_kept(fewest, mask.ratio) < 1,
+            f"contrastive.mask.ratio {mask.ratio} leaves none of {fewest} patches",
         ),
         (
-            num_kept(fewest, config.reconstruction.mask.ratio) < 1,
-            f"reconstruction.mask.ratio {config.reconstruction.mask.ratio} leaves none of {fewest} patches",
+            num_kept(fewest, hidden) < 1,
+            f"reconstruction.mask.ratio {hidden} leaves none of {fewest} patches",
         ),
     )
-    return next((message for wrong, message in checks if wrong), None)
 
 
 def num_kept(num_tokens: int, ratio: float) -> int:
@@ -280,14 +321,14 @@ def override(config: Config, changes: Mapping[str, Any], where: str = "--set") -
     Raises:
         UserError: A key does not exist (the nearest is suggested) or a value is not valid.
     """
-    data = to_dict(config)
+    data, valid = to_dict(config), keys(config)
     for key, value in changes.items():
         *parents, leaf = key.split(".")
-        section: Any = data
+        if key not in valid:
+            raise UserError(f"{where}: {unknown_name('key', key, valid)}")
+        section = data
         for parent in parents:
-            section = section.get(parent) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or leaf not in section or isinstance(section[leaf], dict):
-            raise UserError(f"{where}: {unknown_name('key', key, keys(config))}")
+            section = section[parent]
         section[leaf] = value
     return from_dict(data, where)
 
@@ -332,8 +373,7 @@ def science(config: BaseModel) -> dict[str, Any]:
     """Return the fields that can change a number, nested, without those declared `runtime`."""
     kept: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
-        extra = field.json_schema_extra
-        if isinstance(extra, dict) and extra.get("runtime"):
+        if field.json_schema_extra == _RUNTIME:
             continue
         value = getattr(config, name)
         kept[name] = science(value) if isinstance(value, BaseModel) else value

@@ -1,4 +1,4 @@
-"""Full configurations by name: `tiny` for two CPU cores, `small` for one GPU, `paper` for the paper."""
+"""Full configurations by name: `tiny` for two CPU cores, `small` for one GPU, `paper`."""
 
 from collections.abc import Callable
 

@@ -38,9 +38,7 @@ class Decoder(nn.Module):
             nn.init.normal_(token, std=0.02)
         self.apply(init_linear)
 
-    def forward(
-        self, joint: Float[Tensor, "B K D"], audio: Selection, image: Selection
-    ) -> Pair:
+    def forward(self, joint: Float[Tensor, "B K D"], audio: Selection, image: Selection) -> Pair:
         """Return the predicted pixels of every patch, (B, N, P) for each modality."""
         tokens, num_audio = self.embed(joint), audio.ids_keep.shape[1]
         tokens = torch.cat(

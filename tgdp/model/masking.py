@@ -51,9 +51,7 @@ def guided(priority: Float[Tensor, "B N"], ratio: float) -> Selection:
     return _keep_lowest(-priority, ratio)
 
 
-def gather(
-    tokens: Float[Tensor, "B N D"], ids_keep: Int[Tensor, "B K"]
-) -> Float[Tensor, "B K D"]:
+def gather(tokens: Float[Tensor, "B N D"], ids_keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
     """Return the visible tokens."""
     return tokens.gather(1, ids_keep[:, :, None].expand(-1, -1, tokens.shape[2]))
 

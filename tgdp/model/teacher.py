@@ -1,9 +1,9 @@
-"""The EMA teacher: a slow copy of the student's encoder that sees everything (method section 3.2)."""
+"""The EMA teacher: a slow copy of the student's encoder that sees all (method section 3.2)."""
 
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tgdp.model.encoder import Encoder
 
@@ -27,5 +27,7 @@ def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 
     Source: TG-DP section 3.2; the momentum is published nowhere.
     """
-    targets = list(teacher.parameters())
-    torch._foreach_lerp_(targets, list(student.parameters()), 1 - momentum)
+    targets: list[Tensor] = list(teacher.parameters())
+    sources: list[Tensor] = list(student.parameters())
+    # One fused call for all parameters; torch has no public name for it.
+    torch._foreach_lerp_(targets, sources, 1 - momentum)  # pyright: ignore[reportPrivateImportUsage]

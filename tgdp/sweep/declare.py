@@ -1,4 +1,4 @@
-"""A sweep as data: what is asked, the rows, the columns. Nothing else in the project knows a label."""
+"""A sweep as data: the question, the rows, the columns. Nothing else knows a label."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Variant:
     Attributes:
         label: First column.
         changes: Dotted keys that differ from the base; none for the base itself.
-        published: Name of the method in `results/published.csv`; None where the paper has no such row.
+        published: Method in `results/published.csv`; None where the paper has no such row.
     """
 
     label: str

@@ -91,7 +91,9 @@ class RunDirectory:
             if not self.config_file.exists():
                 write_whole(self.config_file, config_text)
         except OSError as error:
-            raise UserError(f"{self.path}: cannot write the run directory ({error.strerror})") from error
+            raise UserError(
+                f"{self.path}: cannot write the run directory ({error.strerror})"
+            ) from error
 
     def status(self) -> Status:
         """Return the newest state; a run whose process is gone is `interrupted`, not `running`."""
@@ -111,7 +113,7 @@ class RunDirectory:
         """Append events, stamped with the time in milliseconds, and flush them to the disk.
 
         Args:
-            events: For example `{"kind": "metric", "step": 10, "values": {"train/loss/total": 1.2}}`,
+            events: For example `{"kind": "metric", "step": 10, "values": {"perf/mfu": 0.4}}`,
                 `{"kind": "tag", "values": {...}}` or `{"kind": "state", "state": "done"}`.
         """
         stamp = time.time_ns() // 1_000_000

@@ -1,0 +1,73 @@
+"""One run from its first step to its result: train, evaluate, write down."""
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tgdp.config import Config
+from tgdp.evaluation.embed import embed_clips
+from tgdp.evaluation.retrieval import PROTOCOL, retrieve
+from tgdp.model.encoder import Encoder
+from tgdp.training.run_directory import RunDirectory, write_whole
+from tgdp.training.trainer import data_folder, train
+
+
+def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    """Train a run, resuming from its newest checkpoint, and evaluate it.
+
+    Args:
+        run: Its folder, made already.
+        config: The run.
+        should_stop: Asked at every step boundary.
+
+    Returns:
+        True once the result is written; False if it stopped because it was asked to, after saving.
+
+    Raises:
+        UserError: The data or a checkpoint cannot be read, or the disk is full.
+    """
+    started = time.monotonic()
+    learner, finished = train(run, config, should_stop)
+    if not finished:
+        return False
+    result = evaluate(learner.student.encoder, config)
+    result["seconds"] = run.status().seconds
+    run.append({"kind": "metric", "step": learner.step, "values": result["metrics"]})
+    write_whole(run.result_file, json.dumps(result, indent=1))
+    seconds = max(run.status().seconds, time.monotonic() - started)
+    run.set_status(replace(run.status(), step=learner.step, seconds=seconds))
+    return True
+
+
+def evaluate(encoder: Encoder, config: Config) -> dict[str, Any]:
+    """Return what retrieval measures on the evaluation split, and over what it was counted.
+
+    Args:
+        encoder: Trained or not, on its device.
+        config: Data, split, protocol.
+
+    Raises:
+        UserError: The data cannot be read.
+    """
+    folder, split = data_folder(config), config.evaluation.split
+    features = embed_clips(encoder, folder, split, config.data, config.runtime.num_workers)
+    metrics = retrieve(features.audio, features.image, features.ids)
+    return {
+        "protocol": PROTOCOL,
+        "dataset": config.data.name,
+        "split": split,
+        "n": len(features.ids),
+        "missing": _missing(folder),
+        "metrics": {f"retrieval/{config.data.name}/{key}": value for key, value in metrics.items()},
+        "on_training_clips": split == config.data.train_split,
+    }
+
+
+def _missing(folder: Path) -> list[str]:
+    """Ids of clips that could not be prepared, whatever their split."""
+    with (folder / "failures.csv").open(encoding="utf-8", newline="") as file:
+        return [row["video_id"] for row in csv.DictReader(file)]

@@ -1,0 +1,252 @@
+"""The training loop: plain, resumable, stopped at a step boundary when asked."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from tgdp.config import Config, dump
+from tgdp.data.clips import PairDataset
+from tgdp.data.front_end import FrontEnd
+from tgdp.errors import UserError
+from tgdp.losses.objective import Losses
+from tgdp.model.dual_path import Student
+from tgdp.model.encoder import Encoder
+from tgdp.model.teacher import build_teacher, follow
+from tgdp.training import checkpoint
+from tgdp.training.batches import EpochBatches
+from tgdp.training.optim import build_optimizer, learning_rate, set_learning_rate
+from tgdp.training.run_directory import RunDirectory
+from tgdp.training.step import Batch, autocast, compute_losses
+
+
+class DivergedError(Exception):
+    """The loss is no longer a number."""
+
+
+@dataclass
+class Learner:
+    """Everything that training changes.
+
+    Attributes:
+        student: Trained by gradient.
+        teacher: Its slow copy; None where the run has no teacher.
+        optimizer: Over the student.
+        step: Steps taken.
+    """
+
+    student: Student
+    teacher: Encoder | None
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+
+
+def build_learner(config: Config, device: torch.device) -> Learner:
+    """Return an untrained learner; the weights depend on the seed alone."""
+    torch.manual_seed(config.seed)
+    student = Student(config).to(device)
+    teacher = build_teacher(student.encoder) if config.teacher.enabled else None
+    return Learner(student, teacher, build_optimizer(student, config.training))
+
+
+def train(
+    run: RunDirectory, config: Config, should_stop: Callable[[], bool]
+) -> tuple[Learner, bool]:
+    """Train a run from its newest checkpoint to its end, or until asked to stop.
+
+    Args:
+        run: Where checkpoints, events and status are written.
+        config: The run.
+        should_stop: Asked at every step boundary; once true, the state is saved and training ends.
+
+    Returns:
+        The learner, and whether it reached the end.
+
+    Raises:
+        UserError: The data or a checkpoint cannot be read, or the disk is full.
+        DivergedError: The loss is not finite.
+    """
+    device = pick_device(config)
+    dataset = PairDataset(data_folder(config), config.data.train_split, config.data, config.seed)
+    batches = EpochBatches(_num_clips(dataset, config), config.training, config.seed)
+    learner = build_learner(config, device)
+    resume(run, config, learner)
+    recorder = _Recorder(run, config, batches.total_steps, learner.step)
+    front_end = FrontEnd(config.data).to(device)
+    loader = _load(dataset, batches.start_at(learner.step), config, device)
+    stopped = should_stop()
+    for raw in () if stopped else loader:
+        batch = _prepare(front_end, raw, learner.step // batches.steps_per_epoch, device)
+        rate = learning_rate(config.training, learner.step, batches.total_steps)
+        losses, norm = take_step(config, learner, batch, rate)
+        recorder.record(learner.step, len(batch.samples), losses, norm, rate)
+        stopped = should_stop()
+        if stopped or learner.step % config.runtime.save_every == 0:
+            save(run, config, learner)
+        if stopped:
+            break
+    finished = learner.step >= batches.total_steps
+    if finished:
+        save(run, config, learner)
+    return learner, finished
+
+
+def take_step(config: Config, learner: Learner, batch: Batch, rate: float) -> tuple[Losses, Tensor]:
+    """Return the losses and the gradient norm of one optimiser step, taken in place.
+
+    Args:
+        config: The run.
+        learner: Changed in place.
+        batch: Pairs on the device.
+        rate: Learning rate of this step.
+    """
+    set_learning_rate(learner.optimizer, rate)
+    with autocast(config, batch.image.device):
+        losses = compute_losses(config, learner.student, learner.teacher, batch)
+    learner.optimizer.zero_grad(set_to_none=True)
+    losses.total.backward()
+    norm = nn.utils.clip_grad_norm_(learner.student.parameters(), config.training.clip_norm)
+    learner.optimizer.step()
+    if learner.teacher is not None:
+        follow(learner.teacher, learner.student.encoder, config.teacher.momentum)
+    learner.step += 1
+    return losses, norm
+
+
+def save(run: RunDirectory, config: Config, learner: Learner) -> Path:
+    """Write a checkpoint of everything that training changes."""
+    teacher = learner.teacher
+    return checkpoint.save(
+        run.checkpoints,
+        learner.step,
+        {
+            "config": dump(config),
+            "student": learner.student.state_dict(),
+            "teacher": None if teacher is None else teacher.state_dict(),
+            "optimizer": learner.optimizer.state_dict(),
+        },
+    )
+
+
+def resume(run: RunDirectory, config: Config, learner: Learner) -> None:
+    """Put a learner where the newest readable checkpoint left it; the events are cut to fit."""
+    stored = checkpoint.load_newest(run.checkpoints)
+    if stored is not None:
+        learner.student.load_state_dict(stored["student"])
+        learner.optimizer.load_state_dict(stored["optimizer"])
+        if learner.teacher is not None:
+            learner.teacher.load_state_dict(stored["teacher"])
+        learner.step = stored["step"]
+    run.forget_after(learner.step)
+
+
+def pick_device(config: Config) -> torch.device:
+    """Return the device of a run and give the process its share of the CPU.
+
+    Raises:
+        UserError: A GPU is asked for where there is none.
+    """
+    if config.runtime.threads:
+        torch.set_num_threads(config.runtime.threads)
+    name = config.runtime.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"runtime.device {name}: torch finds no GPU here; choose cpu or auto")
+    return torch.device(name)
+
+
+def data_folder(config: Config) -> Path:
+    """Return the prepared data of a run.
+
+    Raises:
+        UserError: The configuration names none.
+    """
+    if config.data.folder is None:
+        raise UserError("data.folder: no prepared data named; give --data DIR")
+    return config.data.folder
+
+
+def _num_clips(dataset: PairDataset, config: Config) -> int:
+    if len(dataset) < 2:
+        raise UserError(
+            f"{data_folder(config)}: split '{config.data.train_split}' holds {len(dataset)} clip; "
+            "contrastive training needs at least 2"
+        )
+    return len(dataset)
+
+
+def _load(
+    dataset: PairDataset, batches: EpochBatches, config: Config, device: torch.device
+) -> Iterator[dict[str, Tensor]]:
+    workers = config.runtime.num_workers
+    return iter(
+        DataLoader(
+            dataset,
+            batch_sampler=batches,
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
+            prefetch_factor=4 if workers else None,
+        )
+    )
+
+
+def _prepare(
+    front_end: FrontEnd, raw: dict[str, Tensor], epoch: int, device: torch.device
+) -> Batch:
+    moved = {name: value.to(device, non_blocking=True) for name, value in raw.items()}
+    inputs = front_end(moved["image"], moved["waveform"], moved["num_steps"])
+    return Batch(inputs.audio, inputs.image, moved["index"], epoch)
+
+
+class _Recorder:
+    """Writes metric events and the status every few steps; in between nothing waits for the GPU."""
+
+    def __init__(self, run: RunDirectory, config: Config, total_steps: int, step: int) -> None:
+        self._run = run
+        self._config = config
+        self._total_steps = total_steps
+        self._earlier = run.status().seconds
+        self._started = self._marked = time.monotonic()
+        self._samples = 0
+        run.set_status(replace(run.status(), step=step, total_steps=total_steps))
+
+    def record(self, step: int, samples: int, losses: Losses, norm: Tensor, rate: float) -> None:
+        """Note a step, and write it down if its turn has come."""
+        self._samples += samples
+        if step % self._config.runtime.log_every and step < self._total_steps:
+            return
+        values = _named(losses) | {"train/grad_norm": norm.item(), "train/learning_rate": rate}
+        if not math.isfinite(values["train/loss/total"]):
+            raise DivergedError(f"the loss is {values['train/loss/total']} at step {step}")
+        now = time.monotonic()
+        speed = self._samples / (now - self._marked)
+        self._marked, self._samples = now, 0
+        self._run.append(
+            {"kind": "metric", "step": step, "values": {**values, "perf/samples_per_s": speed}}
+        )
+        self._run.set_status(
+            replace(
+                self._run.status(),
+                step=step,
+                loss=values["train/loss/total"],
+                samples_per_s=speed,
+                seconds=self._earlier + now - self._started,
+                updated=time.time(),
+            )
+        )
+
+
+def _named(losses: Losses) -> dict[str, float]:
+    parts = {name: value.item() for name, value in losses._asdict().items()}
+    accuracy = parts.pop("contrastive_accuracy")
+    names = {"reconstruction_image": "reconstruction_visual"}
+    return {
+        **{f"train/loss/{names.get(name, name)}": value for name, value in parts.items()},
+        "train/contrastive_accuracy": accuracy,
+    }
