@@ -147,6 +147,8 @@ def _show(results: Path, root: str) -> None:
     for title, address in found.charts:
         _say(f"Charts, {title}:\n  {address}")
     _say(f"List of runs:\n  {found.runs}")
+    if found.table:
+        _say(f"Newest table:\n  {found.table}")
 
 
 def _sync(results: Path) -> "SyncReport":

@@ -32,10 +32,12 @@ class Links:
     Attributes:
         charts: Title and address of each table's charts, newest first.
         runs: Address of the list of runs.
+        table: Address of the newest table, if there is one.
     """
 
     charts: tuple[tuple[str, str], ...]
     runs: str
+    table: str | None = None
 
 
 def links(results: Path, root: str) -> Links:
@@ -54,7 +56,8 @@ def links(results: Path, root: str) -> Links:
     experiment = tracked.experiment_id
     charts = tuple((page.title, page.link(root, experiment, "CHART")) for page in pages)
     if pages:
-        return Links(charts, pages[0].link(root, experiment, "TABLE"))
+        table = f"{root}#/experiments/{experiment}/runs/{tracked.summaries[0].run_id}"
+        return Links(charts, pages[0].link(root, experiment, "TABLE"), table)
     return Links((), f"{root}#/experiments/{experiment}/runs?workflowType=machine_learning")
 
 

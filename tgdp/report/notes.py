@@ -16,12 +16,21 @@ def of_summary(table: Table, page: View, experiment_id: str) -> str:
 
 
 def of_experiment(tables: Sequence[Table], pages: Sequence[View], experiment_id: str) -> str:
-    """Return the note of the experiment: links on the first line, all that is seen when folded."""
-    first = " · ".join(f"[{page.title}]({page.link('', experiment_id, 'CHART')})" for page in pages)
-    newest = markdown.render(tables[0])
-    return f"{first}\n\n{newest}"[:LIMIT]
+    """Return the note of the experiment: links on the first line, all that is seen when folded.
+
+    Args:
+        tables: The tables, newest first.
+        pages: The page of each.
+        experiment_id: The experiment.
+    """
+    links = [
+        f"{page.title}: {_links(page, experiment_id)} · "
+        f"[table](#/experiments/{experiment_id}/runs/{table.summary.run_id})"
+        for table, page in zip(tables, pages, strict=True)
+    ]
+    return f"{' | '.join(links)}\n\n{markdown.render(tables[0])}"[:LIMIT]
 
 
 def _links(page: View, experiment_id: str) -> str:
     charts = f"[charts]({page.link('', experiment_id, 'CHART')})"
-    return f"{charts} · [all runs]({page.link('', experiment_id, 'TABLE')})"
+    return f"{charts} · [runs]({page.link('', experiment_id, 'TABLE')})"

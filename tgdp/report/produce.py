@@ -1,7 +1,7 @@
 """From the store to files, and back into the store: what `tgdp-report` and a sweep's end do."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,14 +88,8 @@ def ask(
     words = Words(preset or DEFAULT_PRESET, data, assignments)
     for sweep in wanted:
         base = resolve_base(sweep, words, results).config
-        told = in_words(words.as_dict(), base.data.name)
+        told = words.describe(base.data.name)
         track.sync_sweep(results, sweep, expand(sweep, base), told)
-
-
-def in_words(words: Mapping[str, str], dataset: str) -> str:
-    """Return a base in words: the preset, the data, the changed keys."""
-    changed = [words["set"]] if words.get("set") else []
-    return ", ".join([f"{words.get('preset', 'a base')} on {dataset}", *changed])
 
 
 def other_stem(summary: Summary) -> str:
@@ -132,22 +126,25 @@ def _write(results: Path, table: Table, stem: str, number: int) -> Made:
 
 
 def _publish(results: Path, experiment_id: str, made: Sequence[Made]) -> None:
-    updates: dict[str, Update] = {}
-    tags: dict[str, str] = {}
-    pages: list[views.View] = []
+    # The first table of a summary speaks for it; others only exist where data got mixed up.
+    first: dict[str, Made] = {}
     for one in made:
-        summary = one.table.summary
-        page = views.view(one.table.sweep, summary, one.table.dataset)
-        if summary.run_id not in updates:
-            pages.append(page)
-            tags[page.tag] = page.value
-            note = notes.of_summary(one.table, page, experiment_id)
-            files = (*one.tables, *one.figures)
-            updates[summary.run_id] = Update(summary, numbers(one.table), files, note)
-    if made:
-        tables = [one.table for one in made]
+        first.setdefault(one.table.summary.run_id, one)
+    pages = [views.view(m.table.sweep, m.table.summary, m.table.dataset) for m in first.values()]
+    updates = [
+        Update(
+            one.table.summary,
+            numbers(one.table),
+            (*one.tables, *one.figures),
+            notes.of_summary(one.table, page, experiment_id),
+        )
+        for one, page in zip(first.values(), pages, strict=True)
+    ]
+    tags = {page.tag: page.value for page in pages}
+    if first:
+        tables = [one.table for one in first.values()]
         tags["mlflow.note.content"] = notes.of_experiment(tables, pages, experiment_id)
-    track.publish(results, list(updates.values()), tags)
+    track.publish(results, updates, tags)
 
 
 def numbers(table: Table) -> dict[str, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tgdp.sweep.declare import Metric, Sweep
+from tgdp.sweep.track_run import short_name
 from tgdp.sweep.track_summary import Summary
 
 TRAINING = ("train/loss/total", "train/loss/contrastive", "perf/samples_per_s")
@@ -73,14 +74,11 @@ def view(sweep: Sweep, summary: Summary, dataset: str) -> View:
 
 def _state(sweep: Sweep, summary: Summary, dataset: str) -> dict[str, Any]:
     charts = [*_result_charts(sweep, dataset), *_training_charts()]
-    columns = _columns(sweep, dataset)
     return {
         "searchFilter": f"tags.`tgdp.base.{sweep.name}` = '{summary.base}'",
-        "orderByKey": "attributes.start_time",
+        "orderByKey": f"params.`{sweep.key}`" if sweep.key else "attributes.start_time",
         "orderByAsc": True,
-        "selectedColumns": list(columns),
-        "columnWidths": columns,
-        "columnOrder": [],
+        "selectedColumns": _columns(sweep, dataset),
         "runsHiddenMode": "SHOWALL",
         "runsHidden": [],
         "runsVisibilityMap": {},
@@ -107,9 +105,9 @@ def _result_charts(sweep: Sweep, dataset: str) -> list[dict[str, Any]]:
     if sweep.key:
         x = {"key": sweep.key, "type": "PARAM"}
         for metric in first:
-            y = {"key": metric.name(dataset), "type": "METRIC"}
+            y = {"key": _shown(metric, dataset), "type": "METRIC"}
             charts.append(_chart("SCATTER", "results", xaxis=x, yaxis=y))
-    charts += [_chart("BAR", "results", metricKey=metric.name(dataset)) for metric in first]
+    charts += [_chart("BAR", "results", metricKey=_shown(metric, dataset)) for metric in first]
     return charts
 
 
@@ -160,12 +158,18 @@ def _section(name: str, title: str) -> dict[str, Any]:
         "isReordered": True,
         "deleted": False,
         "isGenerated": False,
+        "columns": 2,
+        "cardHeight": 340,
     }
 
 
-def _columns(sweep: Sweep, dataset: str) -> dict[str, int]:
-    """Return the columns of the list of runs with their widths: by default heads are cut."""
-    columns = {f"params.`{sweep.key}`": 190} if sweep.key else {}
-    columns |= {"params.`seed`": 80, "tags.`tgdp.state`": 110}
-    columns |= {f"metrics.`{metric.name(dataset)}`": 220 for metric in sweep.metrics}
-    return columns | {"tags.`tgdp.signature`": 150}
+def _columns(sweep: Sweep, dataset: str) -> list[str]:
+    """Return the columns of the list of runs."""
+    varied = [f"params.`{sweep.key}`"] if sweep.key else []
+    metrics = [f"metrics.`{_shown(metric, dataset)}`" for metric in sweep.metrics]
+    return [*metrics, *varied, "params.`seed`", "tags.`tgdp.state`", "tags.`tgdp.signature`"]
+
+
+def _shown(metric: Metric, dataset: str) -> str:
+    name = metric.name(dataset)
+    return short_name(name) or name

@@ -134,7 +134,19 @@ def _points(directory: RunDirectory, result: Mapping[str, Any] | None) -> Points
         moment = directory.result_file.stat().st_mtime_ns // 1_000_000
         for name, value in _finite(result.get("metrics", {})):
             points[metric_name(name), step] = (value, moment)
+            if short := short_name(name):
+                points[short, step] = (value, moment)
     return points
+
+
+def short_name(name: str) -> str | None:
+    """Return a name for the UI, which cuts column heads after 14 characters: `a2v_r01`.
+
+    Args:
+        name: Full metric name; only those of retrieval have a short one, the others return None.
+    """
+    found = re.fullmatch(r"retrieval/[^/]+/(a2v|v2a)/r(\d+)", name)
+    return f"{found[1]}_r{int(found[2]):02d}" if found else None
 
 
 def _finite(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
