@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tgdp.sweep.resolve import Words
 
 RUN_PANEL, LOOK_PANEL = "Sweeps", "Commands"
+HELP = """Run the ablations: a sweep is all rows of a table and all seeds, planned and resumable.
+
+Example: [bold]tgdp-sweep masking --dry-run[/bold]
+"""
 
 
 class SweepGroup(TyperGroup):
@@ -33,19 +37,6 @@ class SweepGroup(TyperGroup):
             raise unknown_name("sweep", cmd_name, (*sweep_names(), *RESERVED))
         return command
 
-
-app = typer.Typer(
-    cls=SweepGroup,
-    help="""Run the ablations: a sweep is all rows of a table and all seeds, planned and resumable.
-
-    Example: [bold]tgdp-sweep masking --dry-run[/bold]
-    """,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
 
 Preset = Annotated[str, typer.Option(help="tiny (two CPU cores), small (one GPU) or paper.")]
 Data = Annotated[
@@ -76,9 +67,25 @@ RESULTS = Path("results")
 
 def main() -> None:
     """Run the command line."""
+    run(build_app())
+
+
+def build_app() -> typer.Typer:
+    """Return the command line, with one command for every sweep file found from here."""
+    app = typer.Typer(
+        cls=SweepGroup,
+        help=HELP,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        add_completion=False,
+        no_args_is_help=True,
+    )
     for name, path in sweep_files().items():
         app.command(name, help=first_line(path), rich_help_panel=RUN_PANEL)(_command(name))
-    run(app)
+    app.command("run", rich_help_panel=LOOK_PANEL)(run_file)
+    app.command("list", rich_help_panel=LOOK_PANEL)(list_sweeps)
+    app.command("status", rich_help_panel=LOOK_PANEL)(show_status)
+    return app
 
 
 def _command(name: str) -> Callable[..., None]:
@@ -101,7 +108,6 @@ def _command(name: str) -> Callable[..., None]:
     return command
 
 
-@app.command("run", rich_help_panel=LOOK_PANEL)
 def run_file(
     path: Annotated[Path, typer.Argument(help="Python file that sets SWEEP = Sweep(...).")],
     preset: Preset = "tiny",
@@ -119,7 +125,6 @@ def run_file(
     _run(path, _wanted(words, results, retry_failed, cluster, jobs), dry_run)
 
 
-@app.command("list", rich_help_panel=LOOK_PANEL)
 def list_sweeps() -> None:
     """List the sweeps: what each asks, its rows, the published table it answers to."""
     from rich import box
@@ -133,7 +138,6 @@ def list_sweeps() -> None:
     Console().print(table)
 
 
-@app.command("status", rich_help_panel=LOOK_PANEL)
 def show_status(
     sweep: Annotated[str | None, typer.Argument(help="One sweep; all if left out.")] = None,
     preset: Preset = "tiny",

@@ -50,9 +50,8 @@ def dry(sweep: Sweep, wanted: Wanted) -> None:
     """Show what a launch would do; nothing is written."""
     base, _, plan = _plan(sweep, wanted)
     console = Console()
-    _say(console, base.notes)
     console.print(plan_table(plan))
-    _say(console, (*summary(plan, wanted.slots().jobs), wanted.slots().describe() + "."))
+    _say(console, (*_notes(base, plan, wanted), wanted.slots().describe() + "."))
 
 
 def status(sweeps: Sequence[Sweep], wanted: Wanted, as_json: bool) -> None:
@@ -84,7 +83,7 @@ def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
     base, cells, plan = _plan(sweep, wanted)
     console, slots = Console(), wanted.slots()
     check_writable(wanted.results)
-    _say(console, (*base.notes, *summary(plan, slots.jobs)))
+    _say(console, _notes(base, plan, wanted))
     if plan.todo():
         _say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))
         if base.embedded:
@@ -109,6 +108,14 @@ def _plan(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]:
     base = resolve_base(sweep, wanted.words, wanted.results)
     cells = expand(sweep, base.config, seeds)
     return base, cells, make_plan(sweep, cells, wanted.results, wanted.retry_failed)
+
+
+def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
+    notes = (*base.notes, *summary(plan, wanted.slots().jobs))
+    folder = embedded_folder(wanted.results)
+    if base.embedded and plan.todo() and not (folder / "dataset.json").exists():
+        notes += (f"The embedded benchmark is made first, once, in {folder}.",)
+    return notes
 
 
 def _ensure_embedded(results: Path) -> None:

@@ -67,6 +67,7 @@ class LiveTable:
         from rich.console import Group
         from rich.markup import escape
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD)
         for name in ("row", "seed", "state", "step", "loss", "samples/s", "left"):
@@ -76,7 +77,7 @@ class LiveTable:
             entry.look()
             cell = entry.planned.cell
             table.add_row(escape(cell.variant.label), str(cell.seed), *_columns(entry))
-        line = overall(self._plan, self._entries, self._jobs)
+        line = Text(overall(self._plan, self._entries, self._jobs))
         return Group(table, line) if in_work else Group(line)
 
 
