@@ -1,6 +1,7 @@
 """Opening media files and reading their packets: what there is, before anything is decoded."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,9 +113,16 @@ def _track(stream: Stream, packets: list[av.Packet], *, whole: bool) -> Track:
     if stream.start_time is not None:
         start = max(start, seconds_of(stream.start_time, stream))
     stated = start + seconds_of(stream.duration or 0, stream)
+    # Matroska does not store how long the last picture stays; at 1 frame/s that is a second.
+    end = max(end, min(stated, max(spans)[0] + _longest_gap(begin for begin, _ in spans)))
     if whole and end < stated - MISSING_SECONDS:
         raise ClipError(f"cut off: {stream.type} ends at {end:.1f} s of {stated:.1f} s")
     return Track(stream, packets, start, end)
+
+
+def _longest_gap(starts: Iterable[float]) -> float:
+    ordered = sorted(starts)
+    return max((b - a for a, b in itertools.pairwise(ordered)), default=0.0)
 
 
 def _stamp(packet: av.Packet) -> int | None:
