@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tgdp.data.card import PrepareSettings, fingerprint
+
 GENERATOR = "tgdp-synth/v1"
 """Raised when the same seed gives other clips; it enters the fingerprint of the data."""
 
@@ -44,23 +46,31 @@ class SynthSpec(BaseModel):
     @property
     def splits(self) -> dict[str, int]:
         """Number of clips of every split; no clip is in two of them."""
-        eighth = max(16, self.clips // 8)
+        few = max(16, self.clips // 16)
         return {
             "train": self.clips,
-            "retrieval": 2 * eighth,
-            "probe_train": eighth,
-            "probe_test": eighth,
-            "multi_train": eighth,
-            "multi_retrieval": eighth,
-            "multi_probe_train": eighth,
-            "multi_probe_test": eighth,
+            "retrieval": max(16, self.clips // 4),
+            "probe_train": few,
+            "probe_test": few,
+            "multi_train": few,
+            "multi_retrieval": few,
+            "multi_probe_train": few,
+            "multi_probe_test": few,
         }
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the prepared data, known before a clip is made."""
+        return fingerprint(EMBEDDED_STORAGE, source=self.source)
 
     @property
     def source(self) -> dict[str, object]:
         """What identifies the clips in a manifest."""
         return {"generator": GENERATOR, **self.model_dump()}
 
+
+EMBEDDED_STORAGE = PrepareSettings(audio="wav")
+"""How the benchmark is stored: WAV, because decoding FLAC would take longer than the rest."""
 
 EMBEDDED = SynthSpec()
 """The benchmark that `tgdp-sweep masking` makes and uses when it is given no data."""
