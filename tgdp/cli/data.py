@@ -18,7 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Bring clips into the form that training reads.
 
-    Example: [bold]tgdp-data prepare my_clips.csv data/mine --workers 8[/bold]""",
+    [bold]tgdp-data prepare my_clips.csv data/mine --workers 8[/bold]   one's own clips
+
+    [bold]tgdp-data synth clips/ --noise 0.8[/bold]   the embedded benchmark with other knobs""",
 )
 
 
@@ -27,11 +29,6 @@ class Audio(StrEnum):
 
     FLAC = "flac"
     WAV = "wav"
-
-
-@app.callback()
-def group() -> None:
-    """Keep `prepare` a command of its own, however few commands there are."""
 
 
 @app.command()
@@ -125,6 +122,47 @@ def prepare(
     _summarise(card, newest[0] if newest else None)
 
 
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    clips: Annotated[int, typer.Option(min=16, help="Training clips; others follow.")] = 2000,
+    noise: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Semantic noise: distractors, hum, silence.")
+    ] = 0.5,
+    seconds: Annotated[float, typer.Option(min=1.0, max=60.0, help="Length of a clip.")] = 1.4,
+    size: Annotated[int, typer.Option(min=32, max=512, help="Side of a picture, pixels.")] = 64,
+    fps: Annotated[int, typer.Option(min=2, max=60, help="Pictures a second.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal clips.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; one a core.")] = 1,
+) -> None:
+    """Make the embedded benchmark as real video files, with manifests in CAV-MAE's form.
+
+    `tgdp-sweep` makes the benchmark with its usual knobs by itself; this is for other ones.
+
+    For example
+
+      [bold]tgdp-data synth clips/ --noise 0.8 --workers 2[/bold]
+
+      [bold]tgdp-data prepare clips/ data/noisy --workers 2[/bold]
+    """
+    from pydantic import ValidationError
+
+    from tgdp.cli.progress import ClipProgress
+    from tgdp.data.synthetic.benchmark import write_benchmark
+    from tgdp.data.synthetic.spec import SynthSpec
+    from tgdp.errors import UserError
+
+    try:
+        spec = SynthSpec(seed=seed, clips=clips, seconds=seconds, size=size, fps=fps, noise=noise)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise UserError(f"--{problem['loc'][0]} {problem['input']}: {problem['msg']}") from error
+    with ClipProgress("making", noun=None) as shown:
+        write_benchmark(out, spec, workers=workers, report=shown.update)
+    typer.echo(f"{out}: {sum(spec.splits.values()):,} clips")
+    typer.echo(f"next: tgdp-data prepare {out} DATA --audio wav --workers {workers}")
+
+
 def _summarise(card: "DatasetCard", progress: "Progress | None") -> None:
     splits = ", ".join(f"{name} {count:,}" for name, count in card.splits.items())
     total = sum(card.splits.values())
@@ -132,10 +170,18 @@ def _summarise(card: "DatasetCard", progress: "Progress | None") -> None:
         typer.echo(f"{card.folder}: already prepared ({total:,} clips: {splits}); nothing to do")
     else:
         typer.echo(f"{card.folder}: {total:,} clips ({splits}), {card.num_failures:,} failed")
-        typer.echo(f"{progress.fresh:,} clips in {progress.seconds:.0f} s, {progress.rate:.1f}/s")
+    if progress is not None and progress.fresh:
+        before = progress.done - progress.fresh
+        earlier = f", {before:,} before that" if before else ""
+        typer.echo(
+            f"{progress.fresh:,} clips in {progress.seconds:.0f} s "
+            f"({progress.rate:.1f} clips/s){earlier}"
+        )
     if card.num_failures:
         typer.echo(f"reasons: {card.folder / 'failures.csv'}")
-    typer.echo(f"next: tgdp-sweep masking --data {card.folder}")
+    clear = "train" in card.splits or len(card.splits) == 1
+    which = "" if clear else " --set data.train_split=SPLIT"
+    typer.echo(f"next: tgdp-sweep masking --data {card.folder}{which}")
 
 
 def main() -> None:

@@ -22,10 +22,10 @@ class ClipProgress:
 
     Args:
         title: What is being done, one word.
-        noun: What is counted as gone wrong.
+        noun: What is counted as gone wrong; None where nothing is.
     """
 
-    def __init__(self, title: str, noun: str = "failed") -> None:
+    def __init__(self, title: str, noun: str | None = "failed") -> None:
         self.title = title
         self.noun = noun
         self.console = Console(stderr=True, soft_wrap=True)
@@ -64,7 +64,8 @@ class ClipProgress:
             failures: Clips that gave no sample.
             rate: Clips a second; 0 while not known.
         """
-        note = f"{failures} {self.noun}" + (f", {rate:.1f} clips/s" if rate else "")
+        counted = [f"{failures} {self.noun}"] if self.noun else []
+        note = ", ".join(counted + ([f"{rate:.1f} clips/s"] if rate else []))
         if self._bar is not None:
             if self._task is None:
                 self._task = self._bar.add_task(self.title, total=total, note=note)
@@ -72,7 +73,7 @@ class ClipProgress:
         elif time.monotonic() - self._spoke > SECONDS_BETWEEN_LINES:
             self._spoke = time.monotonic()
             left = f", {_duration((total - done) / rate)} left" if rate else ""
-            text = f"{self.title}: {done:,} of {total:,} clips, {note}{left}"
+            text = f"{self.title}: {done:,} of {total:,} clips{note and ', '}{note}{left}"
             self.console.print(text, markup=False, highlight=False)
 
 
