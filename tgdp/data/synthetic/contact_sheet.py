@@ -1,5 +1,6 @@
 """A picture of what the benchmark is: frames, spectrograms and labels of a dozen clips."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from tgdp.data.synthetic.spec import CLASSES, SynthSpec
 
 SIDE = 168
 """Pixels of a cell."""
-CAPTION = 34
+CAPTION = 44
+CAPTION_WIDTH = 26
+"""Characters a line."""
 GAP = 8
 COLUMNS = 6
 SHOWN = (("train", 6), ("multi_train", 6))
@@ -51,7 +54,8 @@ def _cell(spec: SynthSpec, split: str, index: int) -> Image.Image:
     words = [CLASSES[label] for label in clip.labels]
     text = ImageDraw.Draw(cell)
     text.text((0, 0), f"{split} {index}", fill="#777777", font_size=11)
-    text.text((0, 14), ", ".join(words), fill="black", font_size=11 if len(words) < 3 else 9)
+    caption = textwrap.fill(", ".join(words), CAPTION_WIDTH)
+    text.multiline_text((0, 14), caption, fill="black", font_size=11, spacing=2)
     cell.paste(Image.fromarray(frame).resize((SIDE, SIDE), Image.Resampling.NEAREST), (0, CAPTION))
     cell.paste(_spectrogram(synthesise(clip, spec)), (0, CAPTION + SIDE + 2))
     return cell

@@ -10,7 +10,7 @@ GENERATOR = "tgdp-synth/v1"
 """Raised when the same seed gives other clips; it enters the fingerprint of the data."""
 
 SHAPES = ("disc", "square", "triangle", "cross")
-HUES = ("red", "yellow", "cyan", "blue")
+HUES = ("red", "green", "cyan", "blue")
 CLASSES = tuple(f"{hue} {shape}" for shape in SHAPES for hue in HUES)
 """16 classes: shape x hue bin; their mids are `syn_0` .. `syn_15`."""
 

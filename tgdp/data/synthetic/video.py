@@ -42,7 +42,9 @@ def write_video(
             options = {"preset": "veryfast", "crf": "20", "threads": "1"}
             pictures = container.add_stream("libx264", rate=fps, options=options)
             pictures.pix_fmt = "yuv420p"
-            samples = container.add_stream("aac", rate=sample_rate, layout="mono")
+            samples = container.add_stream(
+                "aac", rate=sample_rate, layout="mono", options={"aac_coder": "fast"}
+            )
             samples.bit_rate = 64_000
             _write_pictures(container, pictures, frames, fps)
             _write_sound(container, samples, sound, sample_rate)
