@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,9 +120,19 @@ def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
 
 
 def _ensure_embedded(results: Path) -> None:
+    from tgdp.cli.progress import ClipProgress
     from tgdp.data.synthetic.embedded import ensure
 
-    ensure(embedded_folder(results), count_cores())
+    shown: dict[str, ClipProgress] = {}
+    with ExitStack() as stack:
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in shown:
+                stack.close()  # a terminal shows one bar at a time
+                shown[stage] = stack.enter_context(ClipProgress(f"{stage} the benchmark"))
+            shown[stage].update(done, total)
+
+        ensure(embedded_folder(results), count_cores(), report)
 
 
 def _failures(plan: Plan, outcome: "Outcome") -> list[tuple[PlannedRun, str]]:
