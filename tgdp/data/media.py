@@ -14,6 +14,7 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.resampler import AudioResampler
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -123,16 +124,17 @@ def stored_size(width: int, height: int, short_side: int) -> tuple[int, int]:
 
 def _decode_frames(track: Track, times: list[float], short_side: int) -> list[RGB]:
     frames: list[RGB] = []
+    scaler = VideoReformatter()  # kept for the whole clip: setting one up costs more than a picture
     newest: av.VideoFrame | None = None
     for frame, time in _pictures(track, times):
         while newest is not None and len(frames) < len(times) and times[len(frames)] < time:
-            frames.append(_to_rgb(newest, short_side))
+            frames.append(_to_rgb(newest, short_side, scaler))
         if len(frames) == len(times):
             return frames
         newest = frame
     if newest is None:
         raise ClipError("decode error: no picture could be decoded")
-    return frames + [_to_rgb(newest, short_side)] * (len(times) - len(frames))
+    return frames + [_to_rgb(newest, short_side, scaler)] * (len(times) - len(frames))
 
 
 def _pictures(track: Track, times: list[float]) -> Iterator[tuple[av.VideoFrame, float]]:
@@ -159,11 +161,11 @@ def _shown(track: Track, times: list[float]) -> set[int]:
     return {stamps[max(0, bisect.bisect_right(starts, time) - 1)] for time in times}
 
 
-def _to_rgb(frame: av.VideoFrame, short_side: int) -> RGB:
+def _to_rgb(frame: av.VideoFrame, short_side: int, scaler: VideoReformatter) -> RGB:
     if frame.is_corrupt:
         raise ClipError("decode error: a picture is damaged")
     width, height = stored_size(frame.width, frame.height, short_side)
-    picture = frame.reformat(width, height, "rgb24", interpolation="BICUBIC")
+    picture = scaler.reformat(frame, width, height, "rgb24", interpolation="BICUBIC", threads=1)
     return cast("RGB", picture.to_ndarray())
 
 
