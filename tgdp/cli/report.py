@@ -58,7 +58,7 @@ def tables(
         _sync(results)
     made = produce.write(results, wanted)
     for one in made:
-        out.print(console.render(one.table))
+        out.print(console.Fitted(one.table))
         _list([*one.tables, *one.figures])
     _next_of(made)
 

@@ -1,19 +1,39 @@
-"""The table at the end of a sweep, at most 100 columns wide."""
+"""The table at the end of a sweep, as wide as the terminal allows."""
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from tgdp.report import words
 from tgdp.report.table import Row, Table
 
-COLUMNS = 6
-"""Most metrics shown; the files hold all."""
+CELL, AROUND = 11, 28
+"""Columns that one cell takes, and that label, seeds and published value take together."""
 
 
-def render(table: Table) -> RichTable:
-    """Return the table for the terminal: ours, seeds, and the first published column."""
-    shown = list(range(min(COLUMNS, len(table.sweep.metrics))))
+class Fitted:
+    """A table that leaves columns out where the terminal is narrow; the files hold all.
+
+    Args:
+        table: What to show.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield render(self.table, options.max_width)
+
+
+def render(table: Table, width: int = 100) -> RichTable:
+    """Return the table for the terminal: ours, seeds, and the first published column.
+
+    Args:
+        table: What to show.
+        width: Columns of the terminal.
+    """
+    shown = _shown(table, width)
     published = next((c for c in shown if any(r.entries[c].published for r in table.rows)), None)
     made = RichTable(
         title=escape(f"{table.sweep.title}: {table.summary.words}"),
@@ -22,7 +42,7 @@ def render(table: Table) -> RichTable:
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )
-    made.add_column("\n" + words.row_head(table).rpartition(" ")[2])
+    made.add_column("\n" + words.row_head(table).rpartition(" ")[2], no_wrap=True)
     for column in shown:
         made.add_column(_head(table, column), justify="right", no_wrap=True)
     made.add_column("\nseeds", justify="right")
@@ -31,6 +51,13 @@ def render(table: Table) -> RichTable:
     for row in table.rows:
         made.add_row(*_row(table, row, shown, published))
     return made
+
+
+def _shown(table: Table, width: int) -> list[int]:
+    """Return the columns that fit: as many of each block, from its first."""
+    found = words.blocks(table)
+    room = max(1, (width - AROUND) // CELL // len(found))
+    return [column for block in found for column in list(block.columns)[:room]]
 
 
 def _head(table: Table, column: int) -> str:

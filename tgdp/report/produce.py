@@ -52,7 +52,8 @@ def write(results: Path, wanted: Sequence[Sweep]) -> list[Made]:
         for place, summary in enumerate(mine):
             built = build(sweep, summary, collect(tracked, summary), shelf)
             stem = sweep.name if place == 0 else other_stem(summary)
-            _forget(results, other_stem(summary) if place == 0 else None)
+            for old in (other_stem(summary), stem, *(f"{stem}-{n}" for n in range(2, 9))):
+                _forget(results, old)
             made += [_write(results, table, stem, n) for n, table in enumerate(built)]
     _publish(results, tracked.experiment_id, made)
     return made
@@ -98,11 +99,11 @@ def other_stem(summary: Summary) -> str:
     return "-".join(filter(None, (summary.sweep, words[:40], summary.base)))
 
 
-def _forget(results: Path, stem: str | None) -> None:
-    """Remove the files of a table that has become the newest: it has the plain name now."""
-    if stem:
-        for path in (results / "tables").glob(f"{stem}.*"):
-            path.unlink()
+def _forget(results: Path, stem: str) -> None:
+    """Remove what an earlier call wrote under a name that nothing has now."""
+    for folder in ("tables", "figures"):
+        for ending in ("md", "csv", "tex", "png", "pdf"):
+            (results / folder / f"{stem}.{ending}").unlink(missing_ok=True)
 
 
 def _write(results: Path, table: Table, stem: str, number: int) -> Made:

@@ -20,4 +20,4 @@ def finish(
     mine = [one for one in made if one.table.summary.base == base]
     files = [path for one in mine for path in (*one.tables, *one.figures)]
     listed = Text("\n".join(f"  {path}" for path in files), style="dim")
-    return Group(*(console.render(one.table) for one in mine), listed)
+    return Group(*(console.Fitted(one.table) for one in mine), listed)

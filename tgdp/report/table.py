@@ -62,7 +62,7 @@ class Row:
         wanted: Seeds asked for.
         clips: Number of clips retrieved among, of each finished seed.
         reason: Why there is no number, where there is none.
-        problems: A line for each seed that has none.
+        problems: A line for each reason, with the seeds that have no number because of it.
         run_ids: MLflow runs of the finished seeds.
         signatures: Signatures of the finished seeds.
     """
@@ -174,7 +174,7 @@ def _row(sweep: Sweep, variant: Variant, frame: pd.DataFrame, dataset: str, shel
         wanted=len(cells),
         clips=tuple(int(cell["clips"]) for cell in done),
         reason=_reason([str(cell["reason"]) for cell in missing]),
-        problems=tuple(f"seed {cell['seed']}: {cell['reason']}" for cell in missing),
+        problems=_problems([(int(cell["seed"]), str(cell["reason"])) for cell in missing]),
         run_ids=tuple(str(cell["run_id"]) for cell in done),
         signatures=tuple(str(cell["signature"]) for cell in done),
     )
@@ -200,3 +200,13 @@ def _reason(reasons: Sequence[str]) -> str:
         return next((i for i, word in enumerate(URGENCY) if reason.startswith(word)), len(URGENCY))
 
     return min(reasons, key=urgency) if reasons else "not run"
+
+
+def _problems(missing: Sequence[tuple[int, str]]) -> tuple[str, ...]:
+    seeds: dict[str, list[str]] = {}
+    for seed, why in missing:
+        seeds.setdefault(why, []).append(str(seed))
+    return tuple(
+        f"{'seed' if len(found) == 1 else 'seeds'} {', '.join(found)}: {why}"
+        for why, found in seeds.items()
+    )

@@ -74,6 +74,15 @@ def test_asking_for_the_older_table_swaps_the_names(results):
     assert len(list((results / "tables").glob("*.md"))) == 2
 
 
+def test_a_base_without_numbers_does_not_show_the_figure_of_another(results):
+    planned = cells("cccc", seeds=(0,))
+    finish(results, masking(), planned, "tiny on cccc")
+    assert "seed 0: not run" in (results / "tables" / "masking.md").read_text()
+    assert not (results / "figures" / "masking.png").exists()
+    assert len(list((results / "figures").glob("*.png"))) == 2
+    finish(results, masking(), cells("bbbb", seeds=(0,)), "tiny on bbbb")
+
+
 def test_links_open_on_the_charts_of_the_newest_table(results):
     found = links(results, "http://127.0.0.1:5000")
     newest = track.read(results).summaries[0]

@@ -5,6 +5,7 @@ import io
 import re
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
 from tests.fake_runs import masking
@@ -90,13 +91,16 @@ def test_every_cell_of_the_csv_can_be_traced(mixed, table):
     assert missing["missing"].str.contains("running").all()
 
 
-def test_the_terminal_table_fits_a_hundred_columns(table):
-    out = Console(width=100, record=True, file=io.StringIO())
-    out.print(console.render(table))
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_terminal_table_fits_its_terminal(table, width):
+    out = Console(width=width, record=True, file=io.StringIO())
+    out.print(console.Fitted(table))
     text = out.export_text()
+    assert "0.50" in text
     assert "24.5 ± 0.7" in text
+    assert ("80.8 ± 2.3" in text) == (width == 100)
     assert "…" not in text
-    assert "seed 1: interrupted, step 200/500" in text
+    assert "interrupted, step 200/500" in " ".join(text.split())
 
 
 def test_a_saved_view_is_the_same_each_time_and_fits_a_tag(mixed):
