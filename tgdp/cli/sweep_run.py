@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.errors import UserError
 from tgdp.sweep.backends import Cluster
 from tgdp.sweep.declare import Cell, Sweep, expand
 from tgdp.sweep.job import EXECUTE
 from tgdp.sweep.logs import log_path
-from tgdp.sweep.machine import Slots, count_cores, share_out
+from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
 from tgdp.sweep.resolve import Base, Words, embedded_folder, parse_seeds, resolve_base
 from tgdp.sweep.show import plan_table, status_rows, status_table, summary
@@ -88,7 +88,7 @@ def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
     if plan.todo():
         _say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))
         if base.embedded:
-            _ensure_embedded(wanted.results)
+            ensure_embedded(wanted.results)
     outcome = launch(plan, slots, console, wanted.cluster, execute)
     failures = _failures(plan, outcome)
     for planned, error in failures:
@@ -117,22 +117,6 @@ def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
     if base.embedded and plan.todo() and not (folder / "dataset.json").exists():
         notes += (f"The embedded benchmark is made first, once, in {folder}.",)
     return notes
-
-
-def _ensure_embedded(results: Path) -> None:
-    from tgdp.cli.progress import ClipProgress
-    from tgdp.data.synthetic.embedded import ensure
-
-    shown: dict[str, ClipProgress] = {}
-    with ExitStack() as stack:
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in shown:
-                stack.close()  # a terminal shows one bar at a time
-                shown[stage] = stack.enter_context(ClipProgress(f"{stage} the benchmark"))
-            shown[stage].update(done, total)
-
-        ensure(embedded_folder(results), count_cores(), report)
 
 
 def _failures(plan: Plan, outcome: "Outcome") -> list[tuple[PlannedRun, str]]:

@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tgdp.config import Config
+import yaml
+
+from tgdp.config import Config, from_dict, override
+from tgdp.data.card import read_card
+from tgdp.errors import UserError
 from tgdp.evaluation.embed import embed_clips
 from tgdp.evaluation.retrieval import PROTOCOL, retrieve
 from tgdp.model.encoder import Encoder
+from tgdp.training import checkpoint
 from tgdp.training.run_directory import RunDirectory, write_whole
-from tgdp.training.trainer import data_folder, train
+from tgdp.training.trainer import build_learner, data_folder, pick_device, train
 
 
 def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
@@ -65,6 +70,40 @@ def evaluate(encoder: Encoder, config: Config) -> dict[str, Any]:
         "metrics": {f"retrieval/{config.data.name}/{key}": value for key, value in metrics.items()},
         "on_training_clips": split == config.data.train_split,
     }
+
+
+def evaluate_checkpoint(
+    where: Path, data: Path | None = None, split: str | None = None
+) -> dict[str, Any]:
+    """Return what retrieval measures for a checkpoint, on its own data or on another folder.
+
+    Args:
+        where: A run directory, whose newest checkpoint is taken, or a checkpoint file.
+        data: Prepared folder instead of the run's own.
+        split: Split instead of the run's own; of another folder, its `retrieval` split.
+
+    Raises:
+        UserError: The checkpoint or the data cannot be read, or there is no such split.
+    """
+    stored = _load(where)
+    config = from_dict(yaml.safe_load(stored["config"]), str(where))
+    changes: dict[str, Any] = {} if split is None else {"evaluation.split": split}
+    if data is not None:
+        card = read_card(data)
+        changes |= {"data.folder": str(data.resolve()), "data.name": card.name}
+    config = override(config, changes, "--data" if split is None else "--split")
+    encoder = build_learner(config, pick_device(config)).student
+    encoder.load_state_dict(stored["student"])
+    return evaluate(encoder.encoder, config)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if path.is_file():
+        return checkpoint.load(path)
+    stored = checkpoint.load_newest(RunDirectory(path).checkpoints)
+    if stored is None:
+        raise UserError(f"{path}: neither a checkpoint file nor a run directory that holds one")
+    return stored
 
 
 def _missing(folder: Path) -> list[str]:

@@ -1,0 +1,83 @@
+"""What `tgdp-train` does: a plan of one run, carried out in this process."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tgdp.cli.prepare_embedded import ensure_embedded
+from tgdp.config import dump
+from tgdp.sweep.declare import Sweep, Variant, expand
+from tgdp.sweep.launch import launch
+from tgdp.sweep.logs import log_path
+from tgdp.sweep.machine import share_out
+from tgdp.sweep.plan import Plan, check_writable, make_plan
+from tgdp.sweep.resolve import Base, Words, parse_seeds, resolve_base
+
+ONE_RUN = Sweep(
+    name="run",
+    title="One run",
+    question="What does this configuration give?",
+    source="",
+    variants=(Variant("run"),),
+    metrics=(),
+)
+
+
+def show(words: Words, results: Path) -> None:
+    """Print the resolved configuration and the name of the run."""
+    _, plan = _plan(words, results)
+    planned = plan.runs[0]
+    console = Console()
+    console.print(f"# run {planned.cell.signature}, {planned.state}", highlight=False)
+    console.print(dump(planned.cell.config), markup=False, highlight=False, soft_wrap=True)
+
+
+def train(words: Words, results: Path) -> int:
+    """Train, evaluate, print; return the exit code."""
+    base, plan = _plan(words, results)
+    console, run = Console(), plan.runs[0].run
+    check_writable(results)
+    for note in base.notes:
+        console.print(note, soft_wrap=True, markup=False, highlight=False)
+    if base.embedded and plan.todo():
+        ensure_embedded(results)
+    outcome = launch(plan, share_out(1), console, "debug")
+    for entry in outcome.failed:
+        console.print(f"Failed: {entry.error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"  log: {log_path(run)}", markup=False, soft_wrap=True)
+    result = run.result()
+    if result is not None:
+        console.print(result_table(result))
+    console.print(f"Run: {run.path}", markup=False, soft_wrap=True)
+    if outcome.stopped:
+        console.print("Stopped; the same command again goes on from the last checkpoint.")
+    return outcome.exit_code
+
+
+def result_table(result: dict[str, Any]) -> Table:
+    """Return what a run measured, both directions, with the number of clips."""
+    caption = f"{result['protocol']}, split '{result['split']}', N = {result['n']} clips"
+    if result["missing"]:
+        caption += f", {len(result['missing'])} more could not be read"
+    if result["on_training_clips"]:
+        caption += "; these are the training clips"
+    table = Table("", "R@1", "R@5", "R@10", "median rank", title=result["dataset"], caption=caption)
+    for direction, words in (("a2v", "audio → video"), ("v2a", "video → audio")):
+        values = {
+            name.rsplit("/", 1)[1]: value
+            for name, value in result["metrics"].items()
+            if f"/{direction}/" in name
+        }
+        recalls = [f"{100 * values[name]:.1f}" for name in ("r1", "r5", "r10")]
+        table.add_row(words, *recalls, f"{values['median_rank']:g}")
+    chance = [f"{100 * k / result['n']:.1f}" for k in (1, 5, 10)]
+    table.add_row("chance", *chance, f"{(result['n'] + 1) / 2:g}", style="dim")
+    return table
+
+
+def _plan(words: Words, results: Path) -> tuple[Base, Plan]:
+    base = resolve_base(ONE_RUN, words, results)
+    cells = expand(ONE_RUN, base.config, parse_seeds(words.seeds))
+    return base, make_plan(ONE_RUN, cells, results, retry_failed=True)
