@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_S = 30.0
 REFRESH_PER_S = 4
+STOPPING = "Stopping: every run ends its step and saves. Ctrl-C again ends them at once."
 
 
 class Display(Protocol):
@@ -22,8 +23,8 @@ class Display(Protocol):
 
     def __exit__(self, *error: object) -> None: ...
 
-    def update(self, entries: list[Entry]) -> None:
-        """Take note of the newest states."""
+    def update(self, entries: list[Entry], stopping: bool = False) -> None:
+        """Take note of the newest states, and of whether somebody asked to stop."""
         ...
 
 
@@ -47,6 +48,7 @@ class LiveTable:
         self._plan = plan
         self._jobs = jobs
         self._entries: list[Entry] = []
+        self._stopping = False
         self._live = Live(
             console=console, get_renderable=self._draw, refresh_per_second=REFRESH_PER_S
         )
@@ -58,9 +60,9 @@ class LiveTable:
     def __exit__(self, *error: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def update(self, entries: list[Entry]) -> None:
+    def update(self, entries: list[Entry], stopping: bool = False) -> None:
         """Take note of the newest states; they are drawn at the next turn."""
-        self._entries = entries
+        self._entries, self._stopping = entries, stopping
 
     def _draw(self) -> "RenderableType":
         from rich import box
@@ -78,7 +80,11 @@ class LiveTable:
             cell = entry.planned.cell
             table.add_row(escape(cell.variant.label), str(cell.seed), *_columns(entry))
         line = Text(overall(self._plan, self._entries, self._jobs))
-        return Group(table, line) if in_work else Group(line)
+        if not in_work:
+            return line
+        return (
+            Group(table, line, Text(STOPPING, "yellow")) if self._stopping else Group(table, line)
+        )
 
 
 class PlainLines:
@@ -89,6 +95,7 @@ class PlainLines:
         self._plan = plan
         self._jobs = jobs
         self._seen: dict[str, str] = {}
+        self._stopping = False
         self._next = time.monotonic() + PLAIN_EVERY_S
 
     def __enter__(self) -> "PlainLines":
@@ -97,8 +104,11 @@ class PlainLines:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def update(self, entries: list[Entry]) -> None:
+    def update(self, entries: list[Entry], stopping: bool = False) -> None:
         """Print what changed."""
+        if stopping and not self._stopping:
+            self._stopping = True
+            self._say(STOPPING)
         changed = [entry for entry in entries if self._is_new(entry)]
         for entry in changed:
             self._say(_sentence(entry))
@@ -126,7 +136,10 @@ def word_of(entry: Entry) -> str:
         return "failed" if entry.status.state == "new" else entry.status.state
     if entry.phase == "running":
         # Until its process has written a first word, the status is still that of the last attempt.
-        return "starting" if entry.status.attempt == entry.former_attempt else "running"
+        status = entry.status
+        if status.attempt == entry.former_attempt:
+            return "starting"
+        return "evaluating" if 0 < status.total_steps <= status.step else "running"
     if entry.phase == "waiting" and entry.status.state == "interrupted":
         return "interrupted"
     return entry.phase

@@ -59,7 +59,8 @@ class Entry:
         return self.phase == "over" and self.status.state != "done"
 
 
-Observer = Callable[[list[Entry]], None]
+Observer = Callable[[list[Entry], bool], None]
+"""Gets the entries, and whether somebody asked to stop."""
 
 
 class Queue:
@@ -97,7 +98,7 @@ class Queue:
                     time.sleep(PAUSE_S)
             except KeyboardInterrupt:
                 self._kill()
-            self._observer(self.entries)
+            self._observer(self.entries, self.stop())
 
     def _turn(self) -> bool:
         for entry in self.entries:
@@ -107,7 +108,7 @@ class Queue:
             self._ask_to_stop()
         else:
             self._fill()
-        self._observer(self.entries)
+        self._observer(self.entries, self.stop())
         if self.stop():
             return any(entry.phase == "running" for entry in self.entries)
         return any(entry.phase != "over" for entry in self.entries)
@@ -140,7 +141,7 @@ class Queue:
         entry.phase, entry.slot = "running", slot
         entry.started = (time.monotonic(), entry.status.step)
         entry.former_attempt = entry.status.attempt
-        self._observer(self.entries)
+        self._observer(self.entries, self.stop())
         job = Job(str(run.path.resolve()), text, self._execute, os.getpid(), gpu)
         entry.handle = self._backend.start(job, run, threads)
 
