@@ -15,6 +15,9 @@ COLORS = {
     "done": "green",
 }
 
+NEVER_CUT = {"run": 12, "state": 11}
+"""Columns a narrow terminal must not shorten, with their width: names are there to be copied."""
+
 
 def clock(seconds: float | None) -> str:
     """Return a length of time as `m:ss` or `h:mm:ss`; a dash where it is not known."""
@@ -47,9 +50,12 @@ def plan_table(plan: Plan) -> "Table":
 
 def status_table(plan: Plan) -> "Table":
     """Return the table of `status`: a line a run, with how far it is and what went wrong."""
-    table = _table(plan, "row", "seed", "run", "state", "step", "loss", "time", "attempts", "error")
+    columns = ("row", "seed", "run", "state", "step", "loss", "time", "attempts")
+    errors = ("error",) if plan.counts()["failed"] else ()
+    table = _table(plan, *columns, *errors)
     for planned in plan.runs:
-        table.add_row(*_names(planned), colored(planned.state), *_progress(planned))
+        progress = _progress(planned)[: 4 + len(errors)]
+        table.add_row(*_names(planned), colored(planned.state), *progress)
     return table
 
 
@@ -80,7 +86,8 @@ def _table(plan: Plan, *columns: str) -> "Table":
     table = Table(title=f"{plan.sweep.name}: {plan.sweep.question}", box=box.SIMPLE_HEAD)
     for name in columns:
         right = name in {"seed", "estimate", "step", "loss", "time", "attempts"}
-        table.add_column(name, justify="right" if right else "left")
+        width = NEVER_CUT.get(name)
+        table.add_column(name, justify="right" if right else "left", min_width=width)
     return table
 
 

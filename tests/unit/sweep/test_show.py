@@ -82,6 +82,14 @@ def test_a_label_with_brackets_is_text(toy, tmp_path) -> None:
     assert console.file.getvalue().count("[red]0[/]") == 2
 
 
+def test_a_narrow_terminal_never_cuts_the_name_of_a_run(plan) -> None:
+    failed = replace(plan.runs[0].status, state="failed", error="word " * 30)
+    runs = (replace(plan.runs[0], status=failed), *plan.runs[1:])
+    console = Console(file=io.StringIO(), width=80)
+    console.print(status_table(replace(plan, runs=runs)))
+    assert all(run.cell.signature in console.file.getvalue() for run in plan.runs)
+
+
 def test_status_as_data_names_run_and_directory(plan) -> None:
     rows = status_rows(plan)
     assert [row["row"] for row in rows] == ["0.0", "0.25", "0.65"]
