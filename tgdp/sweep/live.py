@@ -121,7 +121,8 @@ class PlainLines:
 
     def _is_new(self, entry: Entry) -> bool:
         name, word = entry.planned.cell.signature, word_of(entry)
-        former = self._seen.setdefault(name, "waiting")
+        # A run that was interrupted long ago is no news while it waits.
+        former = self._seen.setdefault(name, word if entry.phase == "waiting" else "waiting")
         self._seen[name] = word
         return word != former
 
@@ -165,7 +166,7 @@ def remaining(entry: Entry) -> float | None:
     """Return the seconds a run in work still needs, from its pace since this launch saw it."""
     since, first_step = entry.started
     taken, status = entry.status.step - first_step, entry.status
-    if taken <= 0 or not status.total_steps:
+    if entry.phase not in {"running", "elsewhere"} or taken <= 0 or not status.total_steps:
         return None
     return (time.monotonic() - since) / taken * (status.total_steps - status.step)
 

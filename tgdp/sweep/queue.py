@@ -144,6 +144,7 @@ class Queue:
         self._observer(self.entries, self.stop())
         job = Job(str(run.path.resolve()), text, self._execute, os.getpid(), gpu)
         entry.handle = self._backend.start(job, run, threads)
+        entry.look()
 
     def _collect(self, entry: Entry) -> None:
         # Asked before the status is read, or the last words of a job could be missed.

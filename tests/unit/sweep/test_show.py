@@ -41,6 +41,11 @@ def test_the_overall_line_counts_and_estimates(plan) -> None:
     assert overall(plan, entries, 2) == "1/3 done, 1 running, about 0:20 left"
 
 
+def test_a_run_that_waits_has_no_pace(plan) -> None:
+    half = replace(working(plan.runs[0], 50), phase="waiting", started=(0.0, 0))
+    assert overall(plan, [half], 1) == "0/3 done, 0 running"
+
+
 def test_a_failed_run_is_counted_as_failed(plan) -> None:
     first = plan.runs[0]
     entries = [Entry(first, "over", replace(first.status, state="failed"), "no")]
