@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from tgdp.data.card import PrepareSettings
 from tgdp.data.index import write_tables
 from tgdp.data.labels import vocabulary_of
 from tgdp.data.shard_writer import ShardWriter
+
+# Threads that wait for each other on a busy machine make small tensors ten times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -36,8 +40,14 @@ def shared() -> Path:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> MakePrepared:
     """Return a function that writes a small prepared folder without decoding any media."""
 
-    def make(lengths: Sequence[float] = (2.0, 3.0), *, size: int = 64, audio: str = "wav") -> Path:
-        settings = PrepareSettings(audio=audio, frame_size=size)  # type: ignore[arg-type]
+    def make(
+        lengths: Sequence[float] = (2.0, 3.0),
+        *,
+        size: int = 64,
+        audio: Literal["flac", "wav"] = "wav",
+        shard_clips: int = 1000,
+    ) -> Path:
+        settings = PrepareSettings(audio=audio, frame_size=size, shard_clips=shard_clips)
         folder = tmp_path_factory.mktemp("prepared")
         writer = ShardWriter(folder / "shards", settings.shard_clips)
         for number, seconds in enumerate(lengths):

@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from tgdp.errors import UserError
 WAV_HEADER = 44
 """Bytes before the samples of a 16-bit mono WAV file as `soundfile` writes it."""
 FULL_SCALE = 32768.0
+INDEX_FIELDS = ["shard", "offset", "size", "seconds", "num_samples", "mean", "split", "split_names"]
+OPEN_SHARDS = 256
+"""Kept open at once; the usual limit of a process is 1,024 files, and AudioSet has 2,000 shards."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class PreparedClips:
     """The clips of a prepared folder, by number.
 
     Safe in forked and spawned loader workers: every read names its own offset, and a copy sent to
-    another process opens its own files.
+    another process opens its own files. Not for several threads at once.
 
     Args:
         folder: A folder that `tgdp-data prepare` finished.
@@ -48,10 +52,12 @@ class PreparedClips:
         self.folder = folder
         self.card = read_card(folder)
         try:
-            with np.load(folder / "index.npz") as index:
+            with (folder / "index.npz").open("rb") as file, np.load(file) as index:
                 self._index = {name: index[name] for name in index.files}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise UserError(f"{folder / 'index.npz'}: cannot be read ({error})") from error
+        if missing := [name for name in INDEX_FIELDS if name not in self._index]:
+            raise UserError(f"{folder / 'index.npz'}: field '{missing[0]}' is missing")
         self._shards: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -148,6 +154,8 @@ class PreparedClips:
     def _descriptor(self, i: int) -> int:
         shard = int(self._index["shard"][i])
         if shard not in self._shards:
+            if len(self._shards) >= OPEN_SHARDS:
+                os.close(self._shards.pop(next(iter(self._shards))))
             try:
                 self._shards[shard] = os.open(self._shard_file(i), os.O_RDONLY)
             except OSError as error:

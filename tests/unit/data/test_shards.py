@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tgdp.config import DataConfig
+from tgdp.data import shards
 from tgdp.data.clips import PairDataset
 from tgdp.data.shard_writer import tar_members
 from tgdp.data.shards import PreparedClips
@@ -71,6 +72,28 @@ def test_a_shard_cut_short_is_told(prepared: MakePrepared) -> None:
     (folder / "shards" / "000000.tar").unlink()
     with pytest.raises(UserError, match=r"000000.tar: No such file"):
         PreparedClips(folder).frame(0, 0)
+
+
+def test_more_shards_than_may_be_open_are_read(
+    prepared: MakePrepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "OPEN_SHARDS", 2)
+    clips = PreparedClips(prepared((1.0,) * 5, shard_clips=1))
+    first = [clips.frame(i, 0) for i in range(5)]
+    assert [clips.frame(i, 0) for i in range(5)] == first
+    assert len(set(first)) == 5
+    assert len(clips._shards) == 2
+
+
+def test_a_damaged_index_is_told(prepared: MakePrepared) -> None:
+    file = prepared((1.0,)) / "index.npz"
+    for damage in (b"", b"PK\3\4 not a zip file", file.read_bytes()[:200]):
+        file.write_bytes(damage)
+        with pytest.raises(UserError, match=r"index.npz: cannot be read"):
+            PreparedClips(file.parent)
+    np.savez(file, shard=np.zeros(1))
+    with pytest.raises(UserError, match=r"index.npz: field 'offset' is missing"):
+        PreparedClips(file.parent)
 
 
 @pytest.mark.parametrize("name", ["-a.b/meta.json", "x" * 150 + "/meta.json", "ü/meta.json"])
