@@ -1,5 +1,6 @@
 """Run directories as jobs write them, with numbers that are made up but always the same."""
 
+import json
 import math
 import os
 from pathlib import Path
@@ -12,6 +13,8 @@ from tgdp.training.run_directory import RunDirectory, State, Status, write_whole
 
 START = 1_760_000_000_000
 """Time stamp of the first event, milliseconds."""
+
+ENVIRONMENT = {"commit": "abc1234", "cpu": "Z80", "gpu_models": [], "packages": {"torch": "2.13.0"}}
 
 PEAK = {"0.00": 0.18, "0.25": 0.20, "0.50": 0.24, "0.65": 0.21, "0.75": 0.15}
 
@@ -35,7 +38,7 @@ def write_run(
 ) -> RunDirectory:
     run = RunDirectory(results / "runs" / cell.signature)
     run.create(dump(cell.config))
-    write_whole(run.environment_file, '{"commit": "abc1234", "device": "cpu"}')
+    write_whole(run.environment_file, json.dumps(ENVIRONMENT))
     append_steps(run, cell, 10, steps, shift=shift)
     if state == "done":
         write_result(run, cell)
@@ -70,8 +73,6 @@ def write_result(run: RunDirectory, cell: Cell, on_training_clips: bool = False)
         for way, factor in (("a2v", 1.0), ("v2a", 1.1))
         for k, more in ((1, 1.0), (5, 2.0), (10, 3.0))
     }
-    import json
-
     result = {
         "protocol": "retrieval/v1",
         "dataset": dataset,

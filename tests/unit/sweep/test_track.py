@@ -108,6 +108,7 @@ def test_what_is_stored_is_what_the_folder_holds(results):
     assert tracked.status == "FINISHED"
     assert tracked.params == {key: str(value) for key, value in flatten(cell.config).items()}
     assert tracked.tags["tgdp.commit"] == "abc1234"
+    assert (tracked.tags["tgdp.device"], tracked.tags["tgdp.torch"]) == ("Z80", "2.13.0")
     assert tracked.tags["tgdp.clips"] == "300"
     kept = {file.name for file in (results / "artifacts").rglob("*.*")}
     assert kept == {"config.yaml", "result.json"}
