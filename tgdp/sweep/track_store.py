@@ -142,6 +142,7 @@ def opened(results: Path) -> Generator[Store]:
     # Opening a fresh file from two processes at once crashes mlflow's migration, and two imports
     # at once would create a run twice.
     with _locked(_lock_path(uri, results)), _explained(uri):
+        _create_database(uri)
         client = _connect(uri)
         experiment_id = _experiment(client, uri, results)
         _use_write_ahead_log(uri)
@@ -155,6 +156,19 @@ def _connect(uri: str) -> "MlflowClient":
         from mlflow import MlflowClient
 
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _create_database(uri: str) -> None:
+    database = _sqlite_path(uri)
+    if database is None or database.exists():
+        return
+    # Beside its place and moved there when whole: a migration killed midway leaves a file that no
+    # later one can open.
+    fresh = database.with_name(f"{database.name}.new")
+    for left_over in (fresh, fresh.with_name(f"{fresh.name}-journal")):
+        left_over.unlink(missing_ok=True)
+    _connect(f"sqlite:///{fresh}")
+    fresh.replace(database)
 
 
 def _check_reachable(uri: str) -> None:
@@ -204,11 +218,13 @@ def _explained(uri: str) -> Generator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    path = _sqlite_path(uri)
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
         line = str(error).strip().splitlines()[0]
-        raise UserError(f"tracking store {uri} (MLFLOW_TRACKING_URI): {line}") from error
+        hint = f". If {path} is damaged, delete it: a sync makes it again" if path else ""
+        raise UserError(f"tracking store {uri} (MLFLOW_TRACKING_URI): {line}{hint}") from error
 
 
 def _experiment(client: "MlflowClient", uri: str, results: Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 
@@ -41,14 +42,17 @@ def empty_store(tmp_path_factory):
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         # Another experiment, so that each test makes its own with its own artifact folder.
         patch.setenv("MLFLOW_EXPERIMENT_NAME", "unused")
+        # What an import killed in mlflow's migration leaves behind must not be in the way.
+        with sqlite3.connect(results / "mlflow.db.new") as broken:
+            broken.execute("create table _alembic_tmp_params (a)")
+        broken.close()
         track.read(results)
+        assert not (results / "mlflow.db.new").exists()
     return results / "mlflow.db"
 
 
 @pytest.fixture
 def results(tmp_path, empty_store):
-    import sqlite3
-
     # Through sqlite: a plain copy would leave out what is still in the write-ahead log.
     source, copy = sqlite3.connect(empty_store), sqlite3.connect(tmp_path / "mlflow.db")
     source.backup(copy)
