@@ -29,14 +29,15 @@ def tiny() -> Config:
             width=64,
             num_heads=4,
             modality_layers=2,
+            mlp_ratio=2.0,
             num_registers=0,
             image_patch=8,
             decoder=DecoderConfig(width=32, num_layers=1, num_heads=2),
         ),
-        contrastive=ContrastiveConfig(mask=ContrastiveMask(selection="random"), weight=0.1),
+        contrastive=ContrastiveConfig(mask=ContrastiveMask(selection="random"), weight=1.0),
         teacher=TeacherConfig(enabled=False),
         distillation=DistillationConfig(weight=0.0),
-        training=TrainingConfig(batch_size=64, steps=500, learning_rate=2e-3, warmup=0.1),
+        training=TrainingConfig(batch_size=48, steps=550, learning_rate=2e-3),
     )
 
 

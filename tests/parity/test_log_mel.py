@@ -1,5 +1,8 @@
 """The spectrogram and the segments against figures computed with the released loader."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +21,40 @@ def golden(shared: Path) -> dict[str, np.ndarray]:
         return {key: figures[key] for key in figures.files if key.startswith(("fbank", "segments"))}
 
 
-def test_the_log_mel_is_the_released_loaders(golden: dict[str, np.ndarray]) -> None:
+CHECK = """
+import sys
+import numpy as np
+import torch
+from tgdp.data.log_mel import log_mel
+torch.set_num_threads(2)
+with np.load(sys.argv[1]) as figures:
+    waveform = torch.from_numpy(figures["fbank/waveform_16k"].astype(np.float32))
+    theirs = torch.from_numpy(figures["fbank/log_mel"])
+ours = log_mel((waveform - waveform.mean())[None])[0]
+assert ours.shape == theirs.shape
+print((ours - theirs).abs().max().item())
+"""
+
+
+def test_every_value_is_the_released_loaders_to_1e_4(shared: Path) -> None:
+    # The golden figures were computed with MKL's portable Fourier transform. Another one rounds
+    # differently, which moves bins 40 dB below the loudest by up to 6e-3, torchaudio's included.
+    command = [sys.executable, "-c", CHECK, str(shared / "parity" / "golden.npz")]
+    environment = {**os.environ, "MKL_CBWR": "COMPATIBLE"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) < 1e-4
+
+
+def test_this_processors_fourier_transform_moves_quiet_bins_only(
+    golden: dict[str, np.ndarray],
+) -> None:
     waveform = torch.from_numpy(golden["fbank/waveform_16k"].astype(np.float32))
-    ours = log_mel((waveform - waveform.mean())[None])[0]
     theirs = torch.from_numpy(golden["fbank/log_mel"])
-    assert ours.shape == theirs.shape
-    # A bin 40 dB below the loudest one of its step is float32 rounding in either program (the order
-    # of two additions moves it by 5e-3), so the tight bound holds above that level.
+    difference = (log_mel((waveform - waveform.mean())[None])[0] - theirs).abs()
     loud = theirs > theirs.amax(dim=1, keepdim=True) - np.log(1e4)
-    difference = (ours - theirs).abs()
     assert difference[loud].max() < 1.5e-4
-    assert (difference[loud] > 1e-4).float().mean() < 1e-4
     assert (difference > 1e-4).float().mean() < 0.01
-    assert difference.max() < 1e-2
 
 
 def test_the_empty_mel_bin_is_kept_constant(golden: dict[str, np.ndarray]) -> None:

@@ -1,0 +1,88 @@
+"""The passes: equal to the plain computation, and nothing leaks between them."""
+
+import pytest
+import torch
+
+from tgdp import presets
+from tgdp.config import Config, override
+from tgdp.model import masking
+from tgdp.model.blocks import Attention, JointBlock
+from tgdp.model.dual_path import Selections, Student, contrastive_pass, teacher_pass
+from tgdp.model.teacher import build_teacher, follow
+
+
+@pytest.fixture
+def config() -> Config:
+    changes = {"model.width": 16, "model.num_registers": 2, "model.joint_layers": 2}
+    return override(presets.tiny(), changes)
+
+
+@pytest.fixture
+def inputs() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return (
+        torch.randn(3, 128, 128, generator=generator),
+        torch.randn(3, 3, 64, 64, generator=generator),
+    )
+
+
+def test_the_cls_alone_equals_the_cls_of_the_whole_layer():
+    torch.manual_seed(0)
+    block, tokens = JointBlock(16, 4, 4.0), torch.randn(2, 9, 16)
+    whole = block(tokens, "image")[:, :1]
+    torch.testing.assert_close(block.cls_only(tokens, "image"), whole)
+    for direction in ("cls_to_patch", "patch_to_cls"):
+        torch.testing.assert_close(block.ranked(tokens, "image", direction).cls, whole)
+
+
+def test_priorities_are_the_row_and_the_column_of_the_attention_matrix():
+    torch.manual_seed(0)
+    attention, tokens = Attention(16, 4), torch.randn(2, 9, 16)
+    query, key, _ = attention.qkv(tokens).view(2, 9, 3, 4, 4).permute(2, 0, 3, 1, 4)
+    matrix = (query @ key.transpose(-2, -1) / 2).softmax(dim=-1).mean(dim=1)
+    torch.testing.assert_close(attention.cls_to_patch(tokens)[1], matrix[:, 0, 1:])
+    torch.testing.assert_close(attention.patch_to_cls(tokens)[1], matrix[:, 1:, 0])
+
+
+def test_full_view_of_the_contrastive_pass_is_what_retrieval_sees(config, inputs):
+    student = Student(config)
+    noise = torch.rand(3, 64)
+    visible = Selections(masking.random(noise, 0.0), masking.random(noise, 0.0))
+    vectors = contrastive_pass(student.encoder, student.encoder.embed(*inputs), visible)
+    torch.testing.assert_close(vectors.audio, student.encoder(*inputs).audio)
+
+
+def test_joint_layers_chain(config, inputs):
+    student = Student(config)
+    before = student.encoder(*inputs).audio
+    with torch.no_grad():
+        student.encoder.joint[0].mlp.fc2.bias.add_(1.0)
+    assert not torch.allclose(before, student.encoder(*inputs).audio)
+
+
+def test_each_modality_sees_only_itself(config, inputs):
+    student = Student(config)
+    audio, image = inputs
+    before = student.encoder(audio, image)
+    after = student.encoder(audio, image + 1)
+    assert torch.equal(before.audio, after.audio)
+    assert not torch.allclose(before.image, after.image)
+
+
+def test_no_gradient_reaches_the_teacher(config, inputs):
+    student = Student(config)
+    teacher = build_teacher(student.encoder)
+    view = teacher_pass(teacher, *inputs, "cls_to_patch")
+    assert not view.vectors.audio.requires_grad
+    assert not any(parameter.requires_grad for parameter in teacher.parameters())
+
+
+def test_the_teacher_follows_by_its_momentum(config):
+    student = Student(config)
+    teacher = build_teacher(student.encoder)
+    with torch.no_grad():
+        for parameter in student.encoder.parameters():
+            parameter.add_(1.0)
+    follow(teacher, student.encoder, momentum=0.75)
+    for slow, quick in zip(teacher.parameters(), student.encoder.parameters(), strict=True):
+        torch.testing.assert_close(slow, quick - 0.75)
