@@ -1,0 +1,52 @@
+# `make` alone lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint format type figures clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything in it (uses uv; fetches it if it is not there)
+
+demo: $(READY) ## the masking ablation on the embedded benchmark, from media files to the table
+	$(BIN)/tgdp-sweep masking
+	$(BIN)/tgdp-report tables
+
+test: $(READY) ## every test
+	$(BIN)/pytest
+
+test-fast: $(READY) ## the tests that take no more than a moment
+	$(BIN)/pytest -m "not slow" tests/unit tests/property
+
+lint: $(READY) ## style, types, direction of imports, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/pyright
+
+format: $(READY) ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: $(READY) ## types alone
+	$(BIN)/pyright
+
+clean: ## remove the environment; results stay
+	rm -rf $(VENV)
+
+# uv takes the CUDA build of torch that torchvision matches; pip's choice of a CPU file breaks it.
+$(READY): pyproject.toml constraints.txt
+	@if command -v uv >/dev/null; then \
+	    test -x $(BIN)/python || uv venv --quiet --python $(PYTHON) $(VENV); \
+	    uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else \
+	    test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+	    $(BIN)/python -m pip install --quiet uv; \
+	    $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@
