@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from tgdp.config import dump, override
+from tgdp.data.files import write_whole
 from tgdp.presets import tiny
 from tgdp.sweep.declare import Cell, Sweep, expand
 from tgdp.sweep.discover import load_sweep
-from tgdp.training.run_directory import RunDirectory, State, Status, write_whole
+from tgdp.training.run_directory import RunDirectory, State, Status
 
 START = 1_760_000_000_000
 """Time stamp of the first event, milliseconds."""

@@ -24,7 +24,7 @@ def tiny() -> Config:
     random selection in one seed of three (docs/design/0003-embedded-benchmark.md).
     """
     return Config(
-        data=DataConfig(image_size=64, segment_steps=128),
+        data=DataConfig(image_size=48, segment_steps=96),
         model=ModelConfig(
             width=64,
             num_heads=4,
@@ -37,7 +37,7 @@ def tiny() -> Config:
         contrastive=ContrastiveConfig(mask=ContrastiveMask(selection="random"), weight=1.0),
         teacher=TeacherConfig(enabled=False),
         distillation=DistillationConfig(weight=0.0),
-        training=TrainingConfig(batch_size=48, steps=550, learning_rate=2e-3),
+        training=TrainingConfig(batch_size=48, steps=600, learning_rate=2e-3),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tgdp.cli.console import run
+from tgdp.data.synthetic.spec import EMBEDDED, SynthSpec
 
 if TYPE_CHECKING:
     from tgdp.data.card import DatasetCard
@@ -125,14 +126,20 @@ def prepare(
 @app.command()
 def synth(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
-    clips: Annotated[int, typer.Option(min=16, help="Training clips; others follow.")] = 2000,
+    clips: Annotated[
+        int, typer.Option(min=16, help="Training clips; others follow.")
+    ] = EMBEDDED.clips,
     noise: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Semantic noise: distractors, hum, silence.")
-    ] = 0.5,
-    seconds: Annotated[float, typer.Option(min=1.0, max=60.0, help="Length of a clip.")] = 1.4,
-    size: Annotated[int, typer.Option(min=32, max=512, help="Side of a picture, pixels.")] = 64,
-    fps: Annotated[int, typer.Option(min=2, max=60, help="Pictures a second.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal clips.")] = 0,
+    ] = EMBEDDED.noise,
+    seconds: Annotated[
+        float, typer.Option(min=1.0, max=60.0, help="Length of a clip.")
+    ] = EMBEDDED.seconds,
+    size: Annotated[
+        int, typer.Option(min=32, max=512, help="Side of a picture, pixels.")
+    ] = EMBEDDED.size,
+    fps: Annotated[int, typer.Option(min=2, max=60, help="Pictures a second.")] = EMBEDDED.fps,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal clips.")] = EMBEDDED.seed,
     workers: Annotated[int, typer.Option(min=1, help="Processes; one a core.")] = 1,
 ) -> None:
     """Make the embedded benchmark as real video files, with manifests in CAV-MAE's form.
@@ -149,7 +156,7 @@ def synth(
 
     from tgdp.cli.progress import ClipProgress
     from tgdp.data.synthetic.benchmark import write_benchmark
-    from tgdp.data.synthetic.spec import SynthSpec
+    from tgdp.data.synthetic.contact_sheet import write_contact_sheet
     from tgdp.errors import UserError
 
     try:
@@ -160,6 +167,7 @@ def synth(
     with ClipProgress("making", noun=None) as shown:
         write_benchmark(out, spec, workers=workers, report=shown.update)
     typer.echo(f"{out}: {sum(spec.splits.values()):,} clips")
+    typer.echo(f"see: {write_contact_sheet(out / 'contact_sheet.png', spec)}")
     typer.echo(f"next: tgdp-data prepare {out} DATA --audio wav --workers {workers}")
 
 

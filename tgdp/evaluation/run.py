@@ -12,12 +12,13 @@ import yaml
 
 from tgdp.config import Config, from_dict, override
 from tgdp.data.card import read_card
+from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.evaluation.embed import embed_clips
 from tgdp.evaluation.retrieval import PROTOCOL, retrieve
 from tgdp.model.encoder import Encoder
 from tgdp.training import checkpoint
-from tgdp.training.run_directory import RunDirectory, write_whole
+from tgdp.training.run_directory import RunDirectory
 from tgdp.training.trainer import build_learner, data_folder, pick_device, train
 
 

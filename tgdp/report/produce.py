@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.report import figures, latex, markdown, notes, published, trace, views
 from tgdp.report.collect import collect
@@ -14,7 +15,6 @@ from tgdp.sweep.declare import Sweep, expand
 from tgdp.sweep.discover import load_sweep, sweep_names
 from tgdp.sweep.resolve import DEFAULT_PRESET, Words, resolve_base
 from tgdp.sweep.track_summary import Summary, Update
-from tgdp.training.run_directory import write_whole
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.sweep.logs import keep_traceback
 from tgdp.sweep.state import read_state
 from tgdp.sweep.stop import StopRequest, is_alive, stop_on_signals
-from tgdp.training.run_directory import RunDirectory, State, Status, write_whole
+from tgdp.training.run_directory import RunDirectory, State, Status
 
 if TYPE_CHECKING:
     from tgdp.config import Config

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 
 State = Literal["new", "running", "interrupted", "failed", "done"]
@@ -145,19 +146,6 @@ class RunDirectory:
             return json.loads(self.result_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all, whatever interrupts it."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _is_alive(status: Status) -> bool:

@@ -7,7 +7,7 @@ from tgdp.data.synthetic.factors import Clip, SoundingObject
 from tgdp.data.synthetic.spec import SynthSpec
 
 SAMPLE_RATE = 16_000
-PERIOD = 1.4
+PERIOD = 1.1
 """Seconds between two strikes of the same object."""
 
 PARTIALS = ((1.0, 2.0, 3.0, 4.0), (1.0, 3.0, 5.0, 7.0), (1.0, 1.5, 2.5, 4.5), (1.0, 4.0, 7.0, 10.0))

@@ -26,11 +26,11 @@ class SynthSpec(BaseModel):
     clips: int = Field(
         default=2000, ge=16, description="training clips; the other splits follow from it"
     )
-    seconds: float = Field(default=1.4, ge=1.0, le=60.0, description="length of a clip")
+    seconds: float = Field(default=1.1, ge=1.0, le=60.0, description="length of a clip")
     size: int = Field(
-        default=64, ge=32, le=512, multiple_of=2, description="side of the picture, pixels"
+        default=48, ge=32, le=512, multiple_of=2, description="side of the picture, pixels"
     )
-    fps: int = Field(default=12, ge=2, le=60)
+    fps: int = Field(default=15, ge=2, le=60)
     noise: float = Field(
         default=0.5,
         ge=0,

@@ -15,7 +15,7 @@ from tgdp.data.synthetic.contact_sheet import write_contact_sheet
 from tgdp.data.synthetic.embedded import ensure
 from tgdp.data.synthetic.factors import Clip, SoundingObject, draw_clip
 from tgdp.data.synthetic.pictures import num_frames, render
-from tgdp.data.synthetic.sounds import SAMPLE_RATE, synthesise
+from tgdp.data.synthetic.sounds import PERIOD, SAMPLE_RATE, synthesise
 from tgdp.data.synthetic.spec import CLASSES, EMBEDDED, SynthSpec
 from tgdp.errors import UserError
 
@@ -97,7 +97,7 @@ def test_hue_is_heard_as_pitch():
 
 def test_place_is_heard_as_onset_and_size_as_loudness():
     onsets = [np.argmax(np.abs(synthesise(clip(place=p), QUIET)) > 2000) for p in (0.0, 1.0)]
-    assert (onsets[1] - onsets[0]) / SAMPLE_RATE == pytest.approx(0.65 * 1.4, abs=0.01)
+    assert (onsets[1] - onsets[0]) / SAMPLE_RATE == pytest.approx(0.65 * PERIOD, abs=0.01)
     peaks = [np.abs(synthesise(clip(size=s), QUIET)).max() for s in (0.0, 1.0)]
     assert peaks[1] / peaks[0] == pytest.approx(10, rel=0.1)
 
