@@ -67,7 +67,8 @@ def test_every_number_of_the_table_leads_to_its_run(swept):
     known = {path.name for path in (results / "runs").iterdir()}
     for row in rows:
         assert set(row["signatures"].split()) <= known
-        assert 0 <= float(row["mean"]) <= 1
+        assert row["unit"] == "%"
+        assert 0 <= float(row["mean"]) <= 100
 
 
 def test_one_run_and_its_checkpoint_measured_again_agree(data, tmp_path):

@@ -18,7 +18,9 @@ app = typer.Typer(
     Example: [bold]tgdp-report tables masking[/bold]""",
 )
 
-Results = Annotated[Path, typer.Option(help="Results folder.", metavar="DIR")]
+Results = Annotated[
+    Path, typer.Option(envvar="TGDP_RESULTS", help="Results folder.", metavar="DIR")
+]
 Sweeps = Annotated[
     list[str] | None, typer.Argument(help="Sweeps; all of them if none is named.", metavar="SWEEP")
 ]

@@ -35,7 +35,7 @@ def train(
         bool, typer.Option("--show-config", help="Print the resolved run and stop.")
     ] = False,
 ) -> None:
-    """Train one model in this process, evaluate its retrieval and print the result.
+    """Train one model, evaluate its retrieval and print the result.
 
     Stopped or killed, the same command goes on from its last checkpoint; finished, it prints the
     result again.

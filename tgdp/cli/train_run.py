@@ -1,4 +1,4 @@
-"""What `tgdp-train` does: a plan of one run, carried out in this process."""
+"""What `tgdp-train` does: a plan of one run, carried out."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def train(words: Words, results: Path) -> int:
         console.print(note, soft_wrap=True, markup=False, highlight=False)
     if base.embedded and plan.todo():
         ensure_embedded(results)
-    outcome = launch(plan, share_out(1), console, "debug")
+    outcome = launch(plan, share_out(1), console)
     for entry in outcome.failed:
         console.print(f"Failed: {entry.error}", style="red", markup=False, soft_wrap=True)
         console.print(f"  log: {log_path(run)}", markup=False, soft_wrap=True)

@@ -22,6 +22,8 @@ FACTS = (
     "split",
     "clips",
     "on_training_clips",
+    "seconds",
+    "device",
 )
 """Columns before the metrics."""
 
@@ -58,6 +60,8 @@ def _facts(run: TrackedRun | None) -> dict[str, Any]:
         "split": tags.get("tgdp.split", ""),
         "clips": int(tags.get("tgdp.clips") or 0),
         "on_training_clips": tags.get("tgdp.on_training_clips") == "true",
+        "seconds": float(tags.get("tgdp.seconds") or 0),
+        "device": tags.get("tgdp.device", ""),
     }
     return facts | (dict(run.metrics) if state == "done" else {})
 

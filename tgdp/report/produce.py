@@ -1,7 +1,7 @@
 """From the store to files, and back into the store: what `tgdp-report` and a sweep's end do."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +50,13 @@ def write(results: Path, wanted: Sequence[Sweep]) -> list[Made]:
     for sweep in wanted:
         mine = [summary for summary in tracked.summaries if summary.sweep == sweep.name]
         for place, summary in enumerate(mine):
-            built = build(sweep, summary, collect(tracked, summary), shelf)
+            cells = collect(tracked, summary)
+            built = build(sweep, summary, cells, shelf)
             stem = sweep.name if place == 0 else other_stem(summary)
             for old in (other_stem(summary), stem, *(f"{stem}-{n}" for n in range(2, 9))):
                 _forget(results, old)
             made += [_write(results, table, stem, n) for n, table in enumerate(built)]
+            _write_texts(results, {f"{stem}-runs.csv": trace.runs(cells).to_csv(index=False)})
     _publish(results, tracked.experiment_id, made)
     return made
 
@@ -102,28 +104,35 @@ def other_stem(summary: Summary) -> str:
 def _forget(results: Path, stem: str) -> None:
     """Remove what an earlier call wrote under a name that nothing has now."""
     for folder in ("tables", "figures"):
-        for ending in ("md", "csv", "tex", "png", "pdf"):
-            (results / folder / f"{stem}.{ending}").unlink(missing_ok=True)
+        for ending in (".md", ".csv", ".tex", "-runs.csv", ".png", ".pdf"):
+            (results / folder / f"{stem}{ending}").unlink(missing_ok=True)
 
 
 def _write(results: Path, table: Table, stem: str, number: int) -> Made:
     # Numbers that must not be compared lie in files of their own.
     stem = stem if number == 0 else f"{stem}-{number + 1}"
-    folder = results / "tables"
     texts = {
-        "md": markdown.render(table),
-        "csv": trace.frame(table).to_csv(index=False),
-        "tex": latex.render(table),
+        f"{stem}.md": markdown.render(table),
+        f"{stem}.csv": trace.frame(table).to_csv(index=False),
+        f"{stem}.tex": latex.render(table),
     }
+    written = _write_texts(results, texts)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for ending, text in texts.items():
-            write_whole(folder / f"{stem}.{ending}", text)
         drawn = figures.draw(table, results / "figures", stem)
     except OSError as error:
-        raise UserError(f"{folder}: cannot write ({error.strerror})") from error
-    written = tuple(folder / f"{stem}.{ending}" for ending in texts)
+        raise UserError(f"{results / 'figures'}: cannot write ({error.strerror})") from error
     return Made(table, stem, written, tuple(drawn))
+
+
+def _write_texts(results: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
+    folder = results / "tables"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            write_whole(folder / name, text)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write ({error.strerror})") from error
+    return tuple(folder / name for name in texts)
 
 
 def _publish(results: Path, experiment_id: str, made: Sequence[Made]) -> None:

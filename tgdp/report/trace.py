@@ -1,14 +1,26 @@
-"""The table for machines: a line a cell, with everything needed to find where it came from."""
+"""The tables for machines: a line a cell and a line a run, and where each came from."""
 
 import pandas as pd
 
 from tgdp.report import words
+from tgdp.report.collect import FACTS
 from tgdp.report.table import Entry, Row, Table
 
 
 def frame(table: Table) -> pd.DataFrame:
     """Return a line for each row and metric, in the order of the table."""
     return pd.DataFrame([_line(table, row, entry) for row in table.rows for entry in row.entries])
+
+
+def runs(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return a line for each run, with what it was computed on: what `results/*.csv` keeps.
+
+    Args:
+        cells: What `collect` found.
+    """
+    left_out = {"run_id", "reason"}
+    facts = [name for name in FACTS if name not in left_out]
+    return cells[facts + [name for name in cells.columns if name.startswith("retrieval/")]]
 
 
 def _line(table: Table, row: Row, entry: Entry) -> dict[str, object]:

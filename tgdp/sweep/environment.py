@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,7 @@ GPU_FACTS = Path("/proc/driver/nvidia/gpus")
 def describe() -> dict[str, Any]:
     """Return versions and hardware as plain JSON types, without loading any of the packages."""
     return {
+        "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
         "host": os.uname().nodename,
@@ -29,6 +31,19 @@ def describe() -> dict[str, Any]:
         "gpu_models": _gpu_models(),
         "command": sys.argv,
     }
+
+
+def _commit() -> str:
+    """Return the commit of the checkout this code lies in, `+` behind it where it was changed."""
+    git = ("git", "-C", str(Path(__file__).parent))
+    try:
+        ran = [
+            subprocess.run((*git, *words), capture_output=True, text=True, timeout=10, check=True)
+            for words in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "-uno"))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return ""  # installed from a wheel, or no git here
+    return ran[0].stdout.strip() + ("+" if ran[1].stdout.strip() else "")
 
 
 def _version(package: str) -> str | None:
