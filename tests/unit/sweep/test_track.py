@@ -199,11 +199,11 @@ def test_infinities_are_left_out_and_nan_does_not_replace_the_run(results):
 def test_a_folder_that_cannot_be_read_does_not_stop_the_others(results):
     good, bad = cells()[:2]
     write_run(results, good, steps=10)
-    write_run(results, bad, steps=10).config_file.write_text("model: {wieght: 3}")
+    write_run(results, bad, steps=10).config_file.write_text("model: {weidth: 3}")
     report = track.sync(results)
     assert report.created == 1
     assert len(report.skipped) == 1
-    assert "wieght" in report.skipped[0]
+    assert "weidth" in report.skipped[0]
 
 
 def test_the_environment_names_another_store(results, tmp_path_factory, monkeypatch, empty_store):
