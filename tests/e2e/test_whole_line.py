@@ -121,6 +121,40 @@ def test_bad_input_is_answered_with_the_mend(words, message, tmp_path):
     assert not Path("/tmp/never-made").exists()
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1.5 MB, less than a checkpoint takes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_checkpoint(data, small_disk):
+    words = ["--data", data, "--set", "training.steps=3", "--results", small_disk / "results"]
+    printed = " ".join(run("tgdp-train", *words, code=2).split())
+    assert "step-00000003.pt: cannot write the checkpoint (No space left on device)" in printed
+    assert not list(small_disk.rglob("*.pt"))
+    assert not list(small_disk.rglob("result.json"))
+    printed = " ".join(run("tgdp-data", "synth", small_disk / "clips", code=2).split())
+    assert "No space left on device" in printed
+
+
+def test_a_folder_that_cannot_be_written_is_named(data, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    out = small_disk / "results"
+    for words in (
+        ["tgdp-sweep", "masking", "--data", data, "--results", out],
+        ["tgdp-train", "--data", data, "--results", out],
+        ["tgdp-data", "synth", out],
+        ["tgdp-data", "prepare", data.parent / "clips", out],
+    ):
+        assert f"error: {small_disk}" in " ".join(run(*words, code=2).split())
+
+
 def test_data_of_another_version_is_refused(data, tmp_path):
     import shutil
 

@@ -77,7 +77,8 @@ def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
         execute: `module:function` that trains and evaluates a run.
 
     Returns:
-        The exit code: 0 when every run is done, 1 when one failed, 130 when somebody stopped it.
+        The exit code: 0 when every run is done, 1 when one failed (2 if each of those names its own
+        mend), 130 when somebody stopped it.
     """
     from tgdp.sweep.launch import FAILED, launch
 
@@ -97,7 +98,7 @@ def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
         _say(console, ("Stopped; what ran has saved. The same command again goes on from there.",))
         return outcome.exit_code
     _finish(console, sweep, base, cells, wanted)
-    return FAILED if failures else 0
+    return outcome.exit_code or (FAILED if failures else 0)
 
 
 def _plan(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]:

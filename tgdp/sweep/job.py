@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
@@ -78,11 +78,11 @@ class Job:
     def _attempt(self, run: RunDirectory, former: Status, stop: StopRequest) -> State:
         started = time.monotonic()
         _announce(run, former, self.config)
-        state, error = self._work(run, stop)
-        _settle(run, state, error, former.seconds + time.monotonic() - started)
-        return state
+        ending = self._work(run, stop)
+        _settle(run, ending, former.seconds + time.monotonic() - started)
+        return ending.state
 
-    def _work(self, run: RunDirectory, stop: StopRequest) -> tuple[State, str]:
+    def _work(self, run: RunDirectory, stop: StopRequest) -> "_Ending":
         if self.gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         try:
@@ -92,11 +92,17 @@ class Job:
                 run, load(run.config_file), _ShouldStop(stop, self.launcher)
             )
         except KeyboardInterrupt:
-            return "interrupted", ""
+            return _Ending("interrupted")
         except BaseException as error:
             keep_traceback(run)
-            return "failed", _one_line(error)
-        return ("done" if finished else "interrupted"), ""
+            return _Ending("failed", _one_line(error), isinstance(error, UserError))
+        return _Ending("done" if finished else "interrupted")
+
+
+class _Ending(NamedTuple):
+    state: State
+    error: str = ""
+    mendable: bool = False
 
 
 class _ShouldStop:
@@ -149,18 +155,20 @@ def _announce(run: RunDirectory, former: Status, config: str) -> None:
         # A line torn by a crash must go before the next one is written behind it.
         run.forget_after(max(former.step, former.total_steps))
     attempt = former.attempt + 1
-    status = replace(former, state="running", attempt=attempt, error="", updated=time.time())
+    status = replace(
+        former, state="running", attempt=attempt, error="", mendable=False, updated=time.time()
+    )
     run.set_status(replace(status, host=os.uname().nodename, pid=os.getpid()))
     run.append({"kind": "state", "state": "running", "attempt": attempt})
 
 
-def _settle(run: RunDirectory, state: State, error: str, seconds: float) -> None:
+def _settle(run: RunDirectory, ending: _Ending, seconds: float) -> None:
     status = run.status()
-    settled = replace(status, state=state, error=error, seconds=max(status.seconds, seconds))
+    settled = replace(status, **ending._asdict(), seconds=max(status.seconds, seconds))
     if asdict(settled) != asdict(status):
         run.set_status(replace(settled, updated=time.time()))
-    note = {"error": error} if error else {}
-    run.append({"kind": "state", "state": state, "attempt": status.attempt, **note})
+    note = {"error": ending.error} if ending.error else {}
+    run.append({"kind": "state", "state": ending.state, "attempt": status.attempt, **note})
 
 
 def _function(name: str) -> Execute:

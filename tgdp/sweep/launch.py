@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FAILED = 1
+MENDABLE = 2
+"""As for every error that names its own mend."""
 STOPPED = 130
 """What a shell reports for a command that Ctrl-C ended."""
 
@@ -40,7 +42,9 @@ class Outcome:
         """The exit code of the command."""
         if self.stopped:
             return STOPPED
-        return FAILED if self.failed else 0
+        if not self.failed:
+            return 0
+        return MENDABLE if all(entry.status.mendable for entry in self.failed) else FAILED
 
 
 def launch(

@@ -42,6 +42,7 @@ class Status:
         pid: Process of the newest attempt.
         updated: Unix time of this record, seconds.
         error: One line that says what failed.
+        mendable: Whether the error is one the user can mend, as bad input and a full disk are.
     """
 
     state: State = "new"
@@ -55,6 +56,7 @@ class Status:
     pid: int = 0
     updated: float = field(default_factory=time.time)
     error: str = ""
+    mendable: bool = False
 
 
 class RunDirectory:
