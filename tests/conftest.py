@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,10 @@ from tgdp.data.shard_writer import ShardWriter
 
 # Threads that wait for each other on a busy machine make small tensors ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell without job control starts what it puts in the background with Ctrl-C ignored, and every
+# child inherits that: the tests that send it would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared"
 
