@@ -2,9 +2,7 @@
 
 import csv
 import json
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +34,6 @@ def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) 
     Raises:
         UserError: The data or a checkpoint cannot be read, or the disk is full.
     """
-    started = time.monotonic()
     learner, finished = train(run, config, should_stop)
     if not finished:
         return False
@@ -44,8 +41,6 @@ def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) 
     result["seconds"] = run.status().seconds
     run.append({"kind": "metric", "step": learner.step, "values": result["metrics"]})
     write_whole(run.result_file, json.dumps(result, indent=1))
-    seconds = max(run.status().seconds, time.monotonic() - started)
-    run.set_status(replace(run.status(), step=learner.step, seconds=seconds))
     return True
 
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tgdp.config import Config
@@ -29,7 +29,7 @@ class Reconstruction(NamedTuple):
 
     predicted: Float[Tensor, "B N P"]
     target: Float[Tensor, "B N P"]
-    masked: Float[Tensor, "B N"]
+    masked: Bool[Tensor, "B N"]
 
 
 def objective(

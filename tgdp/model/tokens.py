@@ -81,7 +81,6 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, channels: int, patch: int, grid: Grid, width: int) -> None:
         super().__init__()
-        self.patch = patch
         self.proj = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
         self.modality = nn.Parameter(torch.empty(1, 1, width))
         self.register_buffer("positions", sincos_positions(width, grid)[None], persistent=False)
