@@ -24,7 +24,7 @@ def tiny() -> Config:
     random selection in one seed of three (docs/design/0003-embedded-benchmark.md).
     """
     return Config(
-        data=DataConfig(image_size=48, segment_steps=96),
+        data=DataConfig(image_size=48, segment_steps=96, clip_steps=112),
         model=ModelConfig(
             width=64,
             num_heads=4,

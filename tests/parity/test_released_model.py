@@ -23,14 +23,11 @@ from tgdp.losses.contrastive import contrastive_loss
 from tgdp.losses.objective import Losses, Reconstruction, objective
 from tgdp.losses.reconstruction import reconstruction_loss
 from tgdp.model import masking
-from tgdp.model.dual_path import (
-    Selections,
-    Student,
-    contrastive_pass,
-    reconstruction_pass,
-    teacher_pass,
-)
+from tgdp.model.dual_path import Student
 from tgdp.model.encoder import Pair
+from tgdp.model.passes import Selections, branch_tokens, contrast, reconstruct
+from tgdp.model.selection import select
+from tgdp.model.teacher import teacher_pass
 from tgdp.model.tokens import as_picture, patchify
 from tgdp.model.upstream import from_released, our_name
 
@@ -120,7 +117,7 @@ def test_teacher_vectors_and_priorities_in_natural_order(golden, student, inputs
         priority = getattr(view.priority, modality)
         assert_equal(getattr(view.vectors, modality), golden, f"teacher/{modality}_cls")
         assert_equal(priority, golden, f"teacher/{modality}_priority")
-        kept = masking.guided(priority, 0.5).ids_keep
+        kept = select("guided", priority, torch.rand(3, 2 * priority.shape[1]), 0.5).ids_keep
         ranks = torch.from_numpy(golden[f"teacher/{modality}_rank"])
         assert torch.equal(kept, ranks[:, : kept.shape[1]])
 
@@ -135,7 +132,10 @@ def test_masks_from_given_noise(golden):
 
 def test_predictions_and_reconstruction_losses(golden, student, inputs):
     visible = selections(golden, "recon", 0.75)
-    predicted = reconstruction_pass(student, student.encoder.embed(*inputs), visible)
+    patches = student.encoder.embed(*inputs)
+    predicted = reconstruct(
+        student.encoder, student.decoder, branch_tokens(student.encoder, patches, visible), visible
+    )
     targets = Pair(patchify(as_picture(inputs.audio), 16), patchify(inputs.image, 16))
     for modality in ("audio", "image"):
         prediction = getattr(predicted, modality)
@@ -152,7 +152,9 @@ def test_predictions_and_reconstruction_losses(golden, student, inputs):
 
 def test_contrastive_vectors_and_info_nce(golden, student, inputs):
     visible = selections(golden, "contrast", 0.5)
-    vectors = contrastive_pass(student.encoder, student.encoder.embed(*inputs), visible)
+    vectors = contrast(
+        student.encoder, branch_tokens(student.encoder, student.encoder.embed(*inputs), visible)
+    )
     assert_equal(vectors.audio, golden, "contrast/audio_cls")
     assert_equal(vectors.image, golden, "contrast/image_cls")
     assert_equal(contrastive_loss(*vectors, 0.05)[0], golden, "contrast/loss_two_way")
@@ -182,8 +184,13 @@ def test_total_loss_and_the_gradient_of_every_parameter(golden, config, student,
 def step_losses(golden, config: Config, student: Student, inputs: Pair) -> Losses:
     patches = student.encoder.embed(*inputs)
     hidden = selections(golden, "recon", 0.75)
-    predicted = reconstruction_pass(student, patches, hidden)
-    vectors = contrastive_pass(student.encoder, patches, selections(golden, "contrast", 0.5))
+    predicted = reconstruct(
+        student.encoder, student.decoder, branch_tokens(student.encoder, patches, hidden), hidden
+    )
+    vectors = contrast(
+        student.encoder,
+        branch_tokens(student.encoder, patches, selections(golden, "contrast", 0.5)),
+    )
     targets = Pair(patchify(as_picture(inputs.audio), 16), patchify(inputs.image, 16))
     return objective(
         config,
@@ -193,6 +200,7 @@ def step_losses(golden, config: Config, student: Student, inputs: Pair) -> Losse
         ),
         vectors,
         None,
+        0.05,
     )
 
 

@@ -65,7 +65,7 @@ class PairDataset(Dataset[dict[str, Tensor]]):
         }
 
     def _stretch(self, clip: int, start: int) -> Tensor:
-        length = num_samples(self.data.segment_steps)
+        length = num_samples(self.data.audio_steps)
         first = min(start * HOP, int(self.clips.num_samples[clip]))
         samples = self.clips.waveform(clip, first, first + length)
         if len(samples) < length:
@@ -154,10 +154,12 @@ def _clip_steps(clips: PreparedClips, clip: int, data: DataConfig) -> int:
 
 
 def _starts(clips: PreparedClips, clip: int, data: DataConfig) -> list[int]:
+    if data.audio == "clip":
+        return [0] * clips.num_frames
     times = frame_times(float(clips.seconds[clip]), clips.num_frames)
     steps = _clip_steps(clips, clip, data)
     return segment_starts(times, steps, data.segment_steps, data.timing, data.clip_steps)
 
 
 def _steps_within(clips: PreparedClips, clip: int, data: DataConfig, start: int) -> int:
-    return min(max(0, _clip_steps(clips, clip, data) - start), data.segment_steps)
+    return min(max(0, _clip_steps(clips, clip, data) - start), data.audio_steps)

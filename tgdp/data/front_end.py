@@ -70,7 +70,7 @@ class FrontEnd(nn.Module):
             num_steps: Steps of each clip's spectrogram before padding.
             starts: First step of the segment that goes with each frame.
         """
-        segment = self.data.segment_steps
+        segment = self.data.audio_steps
         waveform = nn.functional.pad(waveform, (0, max(0, WINDOW - waveform.shape[1])))
         spectrogram = log_mel(waveform)
         missing = int(starts.max()) + segment - spectrogram.shape[1]

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tgdp.config import DataConfig
 from tgdp.data.clips import ClipDataset, collate_clips
 from tgdp.data.front_end import FrontEnd
-from tgdp.model.encoder import Encoder
+from tgdp.model.encoder import Encoder, Modality
 
 Features = NDArray[np.float32]
 
@@ -58,11 +59,18 @@ def embed_clips(
     image: list[Features] = []
     for raw in loader:
         batch = {name: value.to(device) for name, value in raw.items()}
-        segments = front_end.clip_segments(batch["waveform"], batch["num_steps"], batch["starts"])
         pictures = front_end.pictures(batch["images"])
-        shape = pictures.shape[:2]
-        vectors = encoder(segments.flatten(0, 1), pictures.flatten(0, 1))
-        audio.append(F.normalize(vectors.audio, dim=-1).unflatten(0, shape).cpu().numpy())
-        image.append(F.normalize(vectors.image, dim=-1).unflatten(0, shape).cpu().numpy())
+        num_frames = pictures.shape[1]
+        # Where the sound is that of the whole clip, all frames share one segment.
+        starts = batch["starts"][:, :1] if data.audio == "clip" else batch["starts"]
+        segments = front_end.clip_segments(batch["waveform"], batch["num_steps"], starts)
+        audio.append(_normed(encoder, segments, "audio").expand(-1, num_frames, -1).cpu().numpy())
+        image.append(_normed(encoder, pictures, "image").cpu().numpy())
     ids = [dataset.clips.ids[i] for i in dataset.indices]
     return ClipFeatures(ids, np.concatenate(audio), np.concatenate(image))
+
+
+def _normed(encoder: Encoder, inputs: Tensor, modality: Modality) -> Tensor:
+    """Return the L2-normalised vector of every frame or segment, (B, S, D)."""
+    vectors = encoder.encode(inputs.flatten(0, 1), modality)
+    return F.normalize(vectors, dim=-1).unflatten(0, inputs.shape[:2])

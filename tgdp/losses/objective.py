@@ -14,14 +14,17 @@ Vectors = tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]
 
 
 class Losses(NamedTuple):
-    """One step's losses, each before its weight but the total; and the contrastive accuracy."""
+    """One step's losses, each before its weight but the total; and the contrastive accuracy.
+
+    A part is None where the configuration gives it no weight, so that it was not computed.
+    """
 
     total: Float[Tensor, ""]
-    reconstruction_audio: Float[Tensor, ""]
-    reconstruction_image: Float[Tensor, ""]
-    contrastive: Float[Tensor, ""]
-    distillation: Float[Tensor, ""]
-    contrastive_accuracy: Float[Tensor, ""]
+    reconstruction_audio: Float[Tensor, ""] | None = None
+    reconstruction_image: Float[Tensor, ""] | None = None
+    contrastive: Float[Tensor, ""] | None = None
+    distillation: Float[Tensor, ""] | None = None
+    contrastive_accuracy: Float[Tensor, ""] | None = None
 
 
 class Reconstruction(NamedTuple):
@@ -34,31 +37,52 @@ class Reconstruction(NamedTuple):
 
 def objective(
     config: Config,
-    reconstruction: tuple[Reconstruction, Reconstruction],
-    student: Vectors,
+    reconstruction: tuple[Reconstruction, Reconstruction] | None,
+    student: Vectors | None,
     teacher: Vectors | None,
+    temperature: Float[Tensor, ""] | float,
 ) -> Losses:
     """Return the total loss of a step and its parts (method section 3).
 
     Args:
-        config: Weights, temperature, pixel norm.
-        reconstruction: Audio, then image.
-        student: Global vectors of the contrastive pass, audio then image.
-        teacher: The teacher's for the same clips; None where there is no teacher.
+        config: Weights and forms.
+        reconstruction: Audio, then image; None where nothing was reconstructed.
+        student: Global vectors of the contrastive path, audio then image; None if none.
+        teacher: The teacher's for the same clips; None where nothing is distilled.
+        temperature: Of the contrastive loss.
+
+    Source: TG-DP section 3. Upstream: a reconstruction weight of 0 crashes.
     """
-    audio, image = (
-        reconstruction_loss(*part, pixel_norm=config.reconstruction.pixel_norm)
-        for part in reconstruction
-    )
-    contrastive, accuracy = contrastive_loss(*student, config.contrastive.temperature)
-    distillation = contrastive.new_zeros(())
-    if teacher is not None:
-        distillation = sum(
-            (distillation_loss(s, t) for s, t in zip(student, teacher, strict=True)), distillation
+    audio = image = nce = accuracy = distilled = None
+    terms: list[Tensor] = []
+    if reconstruction is not None:
+        part = config.reconstruction
+        audio, image = (
+            reconstruction_loss(*one, pixel_norm=part.pixel_norm) for one in reconstruction
         )
-    total = (
-        config.reconstruction.weight * (audio + image)
-        + config.contrastive.weight * contrastive
-        + config.distillation.weight * distillation
+        terms.append(part.weight * (part.audio_weight * audio + part.image_weight * image))
+    if student is not None and config.contrastive.weight > 0:
+        nce, accuracy = contrastive_loss(
+            *student,
+            temperature,
+            two_way=config.contrastive.directions == "two_way",
+            gathered=config.contrastive.negatives == "gathered",
+        )
+        terms.append(config.contrastive.weight * nce)
+    if student is not None and teacher is not None:
+        distilled = _distillation(config, student, teacher)
+        terms.append(config.distillation.weight * distilled)
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return Losses(total, audio, image, nce, distilled, accuracy)
+
+
+def _distillation(config: Config, student: Vectors, teacher: Vectors) -> Tensor:
+    sound, sight = (
+        distillation_loss(
+            ours, theirs, config.distillation.form, normalize=config.distillation.normalize
+        )
+        for ours, theirs in zip(student, teacher, strict=True)
     )
-    return Losses(total, audio, image, contrastive, distillation, accuracy)
+    return sound + sight

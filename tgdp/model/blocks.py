@@ -1,4 +1,4 @@
-"""Transformer layers: the plain one of the branches and the decoder, and the joint one."""
+"""Transformer layers: the plain one of branches, heads and decoder, and the joint one."""
 
 from typing import Literal, NamedTuple
 
@@ -12,7 +12,7 @@ Direction = Literal["patch_to_cls", "cls_to_patch"]
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention.
+    """Multi-head self-attention that computes no more than is asked for.
 
     Args:
         width: Token width, a multiple of the number of heads.
@@ -25,42 +25,55 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        """Return the update of every token."""
-        query, key, value = (self._heads(part) for part in self.qkv(tokens).chunk(3, dim=-1))
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], num: int | None = None
+    ) -> Float[Tensor, "B K D"]:
+        """Return the update of the first `num` tokens; the others are keys and values only.
+
+        Args:
+            tokens: All tokens.
+            num: How many are updated; all of them if None.
+        """
+        if num is None:
+            query, key, value = (self._heads(part) for part in self.qkv(tokens).chunk(3, dim=-1))
+        else:
+            query = self._heads(self._project(tokens[:, :num], 0, 1))
+            key, value = self._keys_and_values(tokens)
         return self._merge(F.scaled_dot_product_attention(query, key, value))
 
-    def cls_update(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B 1 D"]:
-        """Return the update of the first token alone: the others serve as keys and values only."""
-        query, key, value = self._first_query(tokens)
-        return self._merge(F.scaled_dot_product_attention(query, key, value))
+    def ranked(
+        self, tokens: Float[Tensor, "B N D"], num: int, num_patches: int, direction: Direction
+    ) -> tuple[Float[Tensor, "B K D"] | None, Float[Tensor, "B P"]]:
+        """Return the update of the first `num` tokens, and the priority of the patches.
 
-    def cls_to_patch(
-        self, tokens: Float[Tensor, "B N D"]
-    ) -> tuple[Float[Tensor, "B 1 D"], Float[Tensor, "B P"]]:
-        """Return the first token's update and its attention to each patch, averaged over heads."""
-        query, key, value = self._first_query(tokens)
-        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-        probabilities = scores.softmax(dim=-1)  # (B, heads, 1, N)
-        return self._merge(probabilities @ value), probabilities[:, :, 0, 1:].mean(dim=1)
+        Args:
+            tokens: CLS first, then the patches, then any registers.
+            num: How many are updated; with 0 nothing is computed for it.
+            num_patches: How many patches follow the CLS.
+            direction: `cls_to_patch`: how much the CLS attends to each patch, a row of the
+                attention matrix; `patch_to_cls`: how much each patch attends to the CLS, a column
+                of it. Either is the mean over the heads.
+        """
+        is_row = direction == "cls_to_patch"
+        wanted = max(num, 1 if is_row else 1 + num_patches)
+        query = self._heads(self._project(tokens[:, :wanted], 0, 1))
+        if num:
+            key, value = self._keys_and_values(tokens)
+            update = self._merge(F.scaled_dot_product_attention(query[:, :, :num], key, value))
+        else:
+            key, update = self._heads(self._project(tokens, 1, 2)), None
+        if is_row:
+            return update, _row(query[:, :, :1], key)[:, 1 : 1 + num_patches]
+        return update, _column(query[:, :, 1 : 1 + num_patches], key)
 
-    def patch_to_cls(
-        self, tokens: Float[Tensor, "B N D"]
-    ) -> tuple[Float[Tensor, "B 1 D"], Float[Tensor, "B P"]]:
-        """Return the first token's update and each patch's attention to it, averaged over heads."""
-        query, key, value = (self._heads(part) for part in self.qkv(tokens).chunk(3, dim=-1))
-        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (B, heads, N, N)
-        # Only column 0 of the probabilities is wanted, so the softmax is never written out.
-        column = (scores[..., 0] - scores.logsumexp(dim=-1)).exp()
-        update = F.scaled_dot_product_attention(query[:, :, :1], key, value)
-        return self._merge(update), column[:, :, 1:].mean(dim=1)
+    def _keys_and_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        key, value = self._project(tokens, 1, 3).chunk(2, dim=-1)
+        return self._heads(key), self._heads(value)
 
-    def _first_query(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        width = tokens.shape[-1]
-        weight, bias = self.qkv.weight, self.qkv.bias
-        query = F.linear(tokens[:, :1], weight[:width], bias[:width])
-        key, value = F.linear(tokens, weight[width:], bias[width:]).chunk(2, dim=-1)
-        return self._heads(query), self._heads(key), self._heads(value)
+    def _project(self, tokens: Tensor, first: int, end: int) -> Tensor:
+        """Apply a stretch of the fused projection: 0 queries, 1 keys, 2 values."""
+        rows = slice(first * tokens.shape[-1], end * tokens.shape[-1])
+        return F.linear(tokens, self.qkv.weight[rows], self.qkv.bias[rows])
 
     def _heads(self, tokens: Tensor) -> Tensor:
         batch, num, width = tokens.shape  # (B, N, D) -> (B, heads, N, D / heads)
@@ -68,6 +81,19 @@ class Attention(nn.Module):
 
     def _merge(self, heads: Tensor) -> Tensor:
         return self.proj(heads.transpose(1, 2).flatten(2))
+
+
+def _row(query: Tensor, key: Tensor) -> Tensor:
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (B, heads, 1, N)
+    return scores.softmax(dim=-1)[:, :, 0].mean(dim=1)
+
+
+def _column(query: Tensor, key: Tensor) -> Tensor:
+    # Attention over values that are 1 for the CLS and 0 elsewhere is the column itself, and the
+    # fused kernel never writes down the N x N matrix that it belongs to.
+    is_cls = torch.zeros_like(key)
+    is_cls[:, :, 0, 0] = 1.0
+    return F.scaled_dot_product_attention(query, key, is_cls)[..., 0].mean(dim=1)
 
 
 class Mlp(nn.Module):
@@ -89,7 +115,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm layer of a modality branch or of the decoder.
+    """Pre-norm layer of a modality branch, of a contrastive head or of the decoder.
 
     Upstream: every such layer carries two more pairs of norms that it never uses.
     """
@@ -101,10 +127,12 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = Mlp(width, mlp_ratio)
 
-    def forward(self, tokens: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
-        """Return the tokens after the layer."""
-        tokens = tokens + self.attn(self.norm1(tokens))
-        return tokens + self.mlp(self.norm2(tokens))
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], num: int | None = None
+    ) -> Float[Tensor, "B K D"]:
+        """Return the first `num` tokens after the layer, all of them if None."""
+        first = tokens[:, :num] + self.attn(self.norm1(tokens), num)
+        return first + self.mlp(self.norm2(first))
 
 
 class Norms(nn.ModuleDict):
@@ -116,9 +144,9 @@ class Norms(nn.ModuleDict):
 
 
 class Ranked(NamedTuple):
-    """A global token with the priority of every patch."""
+    """Tokens after a layer, and how much attention runs between the CLS and each patch."""
 
-    cls: Float[Tensor, "B 1 D"]
+    tokens: Float[Tensor, "B K D"] | None
     priority: Float[Tensor, "B P"]
 
 
@@ -135,30 +163,30 @@ class JointBlock(nn.Module):
         self.norm2 = Norms(width)
         self.mlp = Mlp(width, mlp_ratio)
 
-    def forward(self, tokens: Float[Tensor, "B N D"], stream: Stream) -> Float[Tensor, "B N D"]:
-        """Return the tokens after the layer."""
-        tokens = tokens + self.attn(self.norm1[stream](tokens))
-        return tokens + self.mlp(self.norm2[stream](tokens))
-
-    def cls_only(self, tokens: Float[Tensor, "B N D"], stream: Stream) -> Float[Tensor, "B 1 D"]:
-        """Return the first token after the layer; nothing is computed for the others' output."""
-        update = self.attn.cls_update(self.norm1[stream](tokens))
-        return self._finish(tokens, update, stream)
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], stream: Stream, num: int | None = None
+    ) -> Float[Tensor, "B K D"]:
+        """Return the first `num` tokens after the layer, all of them if None."""
+        first = tokens[:, :num] + self.attn(self.norm1[stream](tokens), num)
+        return first + self.mlp(self.norm2[stream](first))
 
     def ranked(
-        self, tokens: Float[Tensor, "B N D"], stream: Stream, direction: Direction
+        self,
+        tokens: Float[Tensor, "B N D"],
+        stream: Stream,
+        num: int,
+        num_patches: int,
+        direction: Direction,
     ) -> Ranked:
-        """Return the first token after the layer and the attention that ranks the patches.
+        """Return the first `num` tokens after the layer and the attention that ranks the patches.
 
         Source: TG-DP section 3.3 (`cls_to_patch`); released `get_patch2cls_rank` (`patch_to_cls`).
         """
-        attend = self.attn.cls_to_patch if direction == "cls_to_patch" else self.attn.patch_to_cls
-        update, priority = attend(self.norm1[stream](tokens))
-        return Ranked(self._finish(tokens, update, stream), priority)
-
-    def _finish(self, tokens: Tensor, update: Tensor, stream: Stream) -> Tensor:
-        cls = tokens[:, :1] + update
-        return cls + self.mlp(self.norm2[stream](cls))
+        update, priority = self.attn.ranked(self.norm1[stream](tokens), num, num_patches, direction)
+        if update is None:
+            return Ranked(None, priority)
+        first = tokens[:, :num] + update
+        return Ranked(first + self.mlp(self.norm2[stream](first)), priority)
 
 
 def init_linear(module: nn.Module) -> None:

@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tgdp.config import Config, ModelConfig
-from tgdp.model.blocks import Block, Direction, JointBlock, Norms, Ranked, Stream, init_linear
+from tgdp.model.blocks import Block, Direction, JointBlock, Norms, Stream, init_linear
 from tgdp.model.tokens import PatchEmbed, as_picture, grids
 
 Modality = Literal["audio", "image"]
+MODALITIES: tuple[Modality, Modality] = ("audio", "image")
 
 
 class Pair(NamedTuple):
@@ -24,15 +25,16 @@ class Branch(nn.Module):
     """CLS and registers around the patch tokens, then the layers of one modality.
 
     Args:
-        model: Sizes.
+        model: Sizes; with mean pooling there is no CLS.
         patch_embed: Turns the input into tokens.
     """
 
     def __init__(self, model: ModelConfig, patch_embed: PatchEmbed) -> None:
         super().__init__()
         self.patch_embed = patch_embed
-        self.num_registers = model.num_registers
-        self.cls_token = nn.Parameter(torch.empty(1, 1, model.width))
+        self.num_cls = int(model.pooling == "cls")
+        self.drop_registers = not model.keep_registers
+        self.cls_token = nn.Parameter(torch.empty(1, self.num_cls, model.width))
         self.register_tokens = nn.Parameter(torch.empty(1, model.num_registers, model.width))
         self.blocks = nn.ModuleList(
             Block(model.width, model.num_heads, model.mlp_ratio)
@@ -41,15 +43,33 @@ class Branch(nn.Module):
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.register_tokens)  # Upstream: unit normal, unlike the CLS token
 
-    def forward(self, patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B 1+K D"]:
-        """Return CLS and patch tokens after the branch; the registers are dropped."""
-        batch = patches.shape[0]
+    def forward(self, patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B N D"]:
+        """Return the CLS, if there is one, the patches, and the registers where they are kept."""
+        batch, num_patches, _ = patches.shape
         cls = self.cls_token.expand(batch, -1, -1)
         registers = self.register_tokens.expand(batch, -1, -1)
         tokens = torch.cat([cls, patches, registers], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
-        return tokens[:, : 1 + patches.shape[1]]
+        return tokens[:, : self.num_cls + num_patches] if self.drop_registers else tokens
+
+
+class Heads(nn.ModuleDict):
+    """Layers behind the joint ones that only the contrastive path passes through.
+
+    Source: CAV-MAE Sync; the released TG-DP code offers them and its script leaves them out.
+    """
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__(
+            {
+                modality: nn.ModuleList(
+                    Block(model.width, model.num_heads, model.mlp_ratio)
+                    for _ in range(model.contrastive_head_layers)
+                )
+                for modality in MODALITIES
+            }
+        )
 
 
 class Encoder(nn.Module):
@@ -62,12 +82,15 @@ class Encoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         model, grid = config.model, grids(config)
+        self.num_cls = int(model.pooling == "cls")
+        self.num_registers = model.num_registers if model.keep_registers else 0
         self.audio = Branch(model, PatchEmbed(1, model.audio_patch, grid.audio, model.width))
         self.image = Branch(model, PatchEmbed(3, model.image_patch, grid.image, model.width))
         self.joint = nn.ModuleList(
             JointBlock(model.width, model.num_heads, model.mlp_ratio)
             for _ in range(model.joint_layers)
         )
+        self.heads = Heads(model)
         self.norms = Norms(model.width)
         self.apply(init_linear)
 
@@ -80,47 +103,103 @@ class Encoder(nn.Module):
 
         Source: TG-DP section 3.1, the reconstruction path.
         """
-        tokens = torch.cat([branches.audio[:, 1:], branches.image[:, 1:]], dim=1)
-        for block in self._joint_blocks():
-            tokens = block(tokens, "shared")
-        return self.norms["shared"](tokens)
+        parts = [self._split(tokens) for tokens in branches]
+        patches = torch.cat([patches for patches, _ in parts], dim=1)
+        # Registers stand last: attention does not care, and what is wanted comes first. Upstream:
+        # they are cut out by the number of all patches, as if none were hidden.
+        tokens = torch.cat([patches, *(registers for _, registers in parts)], dim=1)
+        return self.norms["shared"](self._chain(tokens, "shared", patches.shape[1]))
 
-    def global_vector(
-        self, tokens: Float[Tensor, "B N D"], modality: Modality
-    ) -> Float[Tensor, "B D"]:
-        """Return the CLS of one modality after the joint layers.
+    def vector(self, tokens: Float[Tensor, "B N D"], modality: Modality) -> Float[Tensor, "B D"]:
+        """Return the global vector of one modality: its CLS, or the mean of its patches.
 
-        Source: TG-DP section 3.1, the contrastive path.
+        Args:
+            tokens: What the branch returned.
+            modality: Whose norms and head apply.
+
+        Source: TG-DP section 3.1, the contrastive path; mean pooling: CAV-MAE.
         """
-        *before, last = self._joint_blocks()
-        tokens = self._chain(before, tokens, modality)
-        return self.norms[modality](last.cls_only(tokens, modality))[:, 0]
+        heads, num = self._head(modality), self._num_pooled(tokens)
+        tokens = self._chain(tokens, modality, None if heads else num)
+        return self._pool(tokens, modality, num)
 
-    def ranked_vector(
-        self, tokens: Float[Tensor, "B N D"], modality: Modality, direction: Direction
-    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B P"]]:
-        """Return the CLS of one modality and the priority of each of its patches.
+    def priority(
+        self,
+        tokens: Float[Tensor, "B N D"],
+        modality: Modality,
+        direction: Direction,
+        *,
+        with_vector: bool,
+    ) -> tuple[Float[Tensor, "B D"] | None, Float[Tensor, "B P"]]:
+        """Return the global vector of one modality, if wanted, and the priority of its patches.
+
+        The attention is that of the last joint layer, averaged over heads.
 
         Source: TG-DP section 3.2.
         """
+        num_patches = tokens.shape[1] - 1 - self.num_registers
+        num = (tokens.shape[1] if self._head(modality) else 1) if with_vector else 0
         *before, last = self._joint_blocks()
-        tokens = self._chain(before, tokens, modality)
-        ranked: Ranked = last.ranked(tokens, modality, direction)
-        return self.norms[modality](ranked.cls)[:, 0], ranked.priority
+        for block in before:
+            tokens = block(tokens, modality)
+        ranked = last.ranked(tokens, modality, num, num_patches, direction)
+        if ranked.tokens is None:
+            return None, ranked.priority
+        return self._pool(ranked.tokens, modality, 1), ranked.priority
+
+    def patch_tokens(
+        self, tokens: Float[Tensor, "B N D"], modality: Modality
+    ) -> Float[Tensor, "B P D"]:
+        """Return the patches of one modality after the joint layers, its head and its norm.
+
+        Source: released `forward_feat`, where they are returned beside the CLS.
+        """
+        for block in [*self._joint_blocks(), *self._head(modality)]:
+            tokens = block(tokens, modality) if isinstance(block, JointBlock) else block(tokens)
+        return self.norms[modality](self._split(tokens)[0])
+
+    def encode(self, picture: Tensor, modality: Modality) -> Float[Tensor, "B D"]:
+        """Return the global vector of a full view of one modality: what retrieval compares.
+
+        Args:
+            picture: Pictures (B, 3, H, W), or segments (B, T, F) where the modality is audio.
+            modality: Which of the two.
+        """
+        branch = self.audio if modality == "audio" else self.image
+        patches = branch.patch_embed(as_picture(picture) if modality == "audio" else picture)
+        return self.vector(branch(patches), modality)
 
     def forward(self, audio: Float[Tensor, "B T F"], image: Float[Tensor, "B 3 H W"]) -> Pair:
-        """Return the two global vectors of a full view: what retrieval compares."""
-        patches = self.embed(audio, image)
-        return Pair(
-            self.global_vector(self.audio(patches.audio), "audio"),
-            self.global_vector(self.image(patches.image), "image"),
-        )
+        """Return the two global vectors of a full view."""
+        return Pair(self.encode(audio, "audio"), self.encode(image, "image"))
 
     def _joint_blocks(self) -> list[JointBlock]:
         return [block for block in self.joint if isinstance(block, JointBlock)]
 
-    def _chain(self, blocks: list[JointBlock], tokens: Tensor, stream: Stream) -> Tensor:
+    def _chain(self, tokens: Tensor, stream: Stream, num: int | None) -> Tensor:
+        """Pass through the joint layers; of the last one only the first `num` tokens come out."""
         # Upstream: each joint layer is fed the branch output, so that only the last one counts.
-        for block in blocks:
+        *before, last = self._joint_blocks()
+        for block in before:
             tokens = block(tokens, stream)
-        return tokens
+        return last(tokens, stream, num)
+
+    def _head(self, modality: Modality) -> list[Block]:
+        return [block for block in self.heads[modality].children() if isinstance(block, Block)]
+
+    def _pool(self, tokens: Tensor, modality: Modality, num: int) -> Tensor:
+        """Return the mean of the first `num` tokens behind the head, normed before it is taken."""
+        head = self._head(modality)
+        for block in head[:-1]:
+            tokens = block(tokens)
+        for block in head[-1:]:
+            tokens = block(tokens, num)
+        return self.norms[modality](tokens).mean(dim=1)
+
+    def _num_pooled(self, tokens: Tensor) -> int:
+        return 1 if self.num_cls else tokens.shape[1] - self.num_registers
+
+    def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the patches and the registers among what a branch returned."""
+        end = tokens.shape[1] - self.num_registers
+        return tokens[:, self.num_cls : end], tokens[:, end:]

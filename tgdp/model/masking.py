@@ -1,16 +1,22 @@
-"""Which patches stay visible. The two mask ratios and this choice are what the paper is about.
+"""Which patches stay visible, at random: unstructured, or whole stretches of time or frequency.
 
-A selection is always made from a score a patch: the patches with the lowest score stay. For random
-selection the score is uniform noise, for guided selection it is the teacher's priority, negated.
+A selection is always made from a score a patch: the patches with the lowest score stay. What the
+teacher has to say about it is in `selection`.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tgdp.config import num_kept
+from tgdp.model.tokens import Grid
+
+Structure = Literal["none", "time", "freq", "both"]
+
+SHARE_OF_BOTH = 0.7
+"""With `both`, the share of the ratio by which columns and rows are hidden each (released code)."""
 
 
 class Selection(NamedTuple):
@@ -36,19 +42,54 @@ def random(noise: Float[Tensor, "B N"], ratio: float) -> Selection:
 
     Source: MAE; released `random_masking_unstructured`.
     """
-    return _keep_lowest(noise, ratio)
+    return keep_lowest(noise, ratio)
 
 
-def guided(priority: Float[Tensor, "B N"], ratio: float) -> Selection:
-    """Return the patches that the teacher ranks highest as visible.
+def structured(
+    noise: Float[Tensor, "B M"], ratio: float, grid: Grid, structure: Structure
+) -> Selection:
+    """Return the visible patches where whole columns (time), rows (frequency) or both are hidden.
+
+    The lines hold int(lines x ratio) of the columns or rows, or 0.7 of that of each; the rest of
+    the exact count is made up by single patches.
 
     Args:
-        priority: Teacher attention, natural patch order.
+        noise: Uniform in [0, 1): one number a patch, then one a row, then one a column.
         ratio: Share of the patches hidden, in [0, 1).
+        grid: Rows are frequency, columns time.
+        structure: Which lines are hidden.
 
-    Source: TG-DP section 3.3. Upstream: the function that would do this is called but not defined.
+    Source: CAV-MAE, released `random_masking_structured`. Upstream: the grid is a literal
+    8 x 64, so any other length fails; the lines come from Python's global generator.
     """
-    return _keep_lowest(-priority, ratio)
+    patches, rows, columns = noise.split([grid.num_patches, grid.rows, grid.columns], dim=1)
+    score = patches.unflatten(1, (grid.rows, grid.columns))
+    share = ratio * (SHARE_OF_BOTH if structure == "both" else 1.0)
+    if structure in ("freq", "both"):
+        score = score + _hidden_lines(rows, share)[:, :, None]
+    if structure in ("time", "both"):
+        score = score + _hidden_lines(columns, share)[:, None, :]
+    return keep_lowest(score.flatten(1), ratio)
+
+
+def num_draws(grid: Grid, structure: Structure) -> int:
+    """Return how many random numbers a sample takes."""
+    lines = 0 if structure == "none" else grid.rows + grid.columns
+    return grid.num_patches + lines
+
+
+def _hidden_lines(noise: Tensor, share: float) -> Tensor:
+    """Return 1 for the int(n x share) lines with the highest noise, else 0."""
+    rank = noise.argsort(dim=1, stable=True).argsort(dim=1)
+    return (rank >= noise.shape[1] - int(noise.shape[1] * share)).to(noise.dtype)
+
+
+def keep_lowest(score: Float[Tensor, "B N"], ratio: float) -> Selection:
+    """Return the selection that keeps the patches with the lowest score, exactly as many as due."""
+    order = score.argsort(dim=1, stable=True)
+    kept = num_kept(score.shape[1], ratio)
+    ids_restore = order.argsort(dim=1)
+    return Selection(order[:, :kept], ids_restore, ids_restore >= kept)
 
 
 def gather(tokens: Float[Tensor, "B N D"], ids_keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
@@ -65,10 +106,3 @@ def restore(
     batch, kept, width = visible.shape
     hidden = mask_token.expand(batch, ids_restore.shape[1] - kept, width).to(visible.dtype)
     return gather(torch.cat([visible, hidden], dim=1), ids_restore)
-
-
-def _keep_lowest(score: Tensor, ratio: float) -> Selection:
-    order = score.argsort(dim=1, stable=True)
-    kept = num_kept(score.shape[1], ratio)
-    ids_restore = order.argsort(dim=1)
-    return Selection(order[:, :kept], ids_restore, ids_restore >= kept)

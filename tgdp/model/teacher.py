@@ -1,11 +1,27 @@
 """The EMA teacher: a slow copy of the student's encoder that sees all (method section 3.2)."""
 
 import copy
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from tgdp.model.encoder import Encoder
+from tgdp.model.blocks import Direction
+from tgdp.model.encoder import Encoder, Pair
+
+
+class TeacherView(NamedTuple):
+    """What the teacher says of a full view.
+
+    Attributes:
+        vectors: Global vectors, (B, D) each; None where they were not asked for.
+        priority: One number a patch, (B, N) each, natural order; higher is more worth seeing.
+            None where it was not asked for.
+    """
+
+    vectors: Pair | None
+    priority: Pair | None
 
 
 def build_teacher(student: Encoder) -> Encoder:
@@ -14,6 +30,45 @@ def build_teacher(student: Encoder) -> Encoder:
     Source: TG-DP section 3.2. The decoder is not copied: the teacher reconstructs nothing.
     """
     return copy.deepcopy(student).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def teacher_pass(
+    teacher: Encoder,
+    audio: Float[Tensor, "B T F"],
+    image: Float[Tensor, "B 3 H W"],
+    direction: Direction | None = None,
+    *,
+    with_vectors: bool = True,
+) -> TeacherView:
+    """Return the teacher's global vectors and the priority of every patch, in natural order.
+
+    Args:
+        teacher: The slow copy.
+        audio: Segments.
+        image: Pictures.
+        direction: Attention that ranks the patches; None where no ranking is needed.
+        with_vectors: Whether the global vectors are needed, as distillation does.
+
+    Source: TG-DP section 3.2. Upstream: the teacher's tokens are shuffled and the ranks refer to
+    the shuffled order, which makes guided masking random; gradients are tracked; the joint patch
+    stream is computed and dropped; vectors are taken before the contrastive heads, ours after.
+    """
+    patches = teacher.embed(audio, image)
+    branches = Pair(teacher.audio(patches.audio), teacher.image(patches.image))
+    if direction is None:
+        vectors = Pair(
+            teacher.vector(branches.audio, "audio"), teacher.vector(branches.image, "image")
+        )
+        return TeacherView(vectors if with_vectors else None, None)
+    sound, sound_priority = teacher.priority(
+        branches.audio, "audio", direction, with_vector=with_vectors
+    )
+    sight, sight_priority = teacher.priority(
+        branches.image, "image", direction, with_vector=with_vectors
+    )
+    vectors = None if sound is None or sight is None else Pair(sound, sight)
+    return TeacherView(vectors, Pair(sound_priority, sight_priority))
 
 
 @torch.no_grad()

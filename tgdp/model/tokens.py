@@ -35,7 +35,7 @@ def grids(config: Config) -> Grids:
     """Return the patch grids of both modalities."""
     side = config.data.image_size // config.model.image_patch
     patch = config.model.audio_patch
-    return Grids(Grid(MEL_BINS // patch, config.data.segment_steps // patch), Grid(side, side))
+    return Grids(Grid(MEL_BINS // patch, config.data.audio_steps // patch), Grid(side, side))
 
 
 def patchify(picture: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "B N P"]:
@@ -47,6 +47,16 @@ def patchify(picture: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "B 
     cells = picture.reshape(batch, channels, height // patch, patch, width // patch, patch)
     # (B, C, rows, p, columns, q) -> (B, rows, columns, p, q, C)
     return cells.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, patch * patch * channels)
+
+
+def unpatchify(patches: Float[Tensor, "B N P"], grid: Grid, patch: int) -> Float[Tensor, "B C H W"]:
+    """Return the picture whose patches these are: the inverse of `patchify`.
+
+    Source: MAE, as in the released `unpatchify`.
+    """
+    cells = patches.unflatten(2, (patch, patch, -1)).unflatten(1, (grid.rows, grid.columns))
+    # (B, rows, columns, p, q, C) -> (B, C, rows, p, columns, q)
+    return cells.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
 
 def sincos_positions(width: int, grid: Grid) -> Float[Tensor, "N D"]:

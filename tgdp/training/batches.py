@@ -6,6 +6,7 @@ import torch
 
 from tgdp.config import TrainingConfig
 from tgdp.data import draws
+from tgdp.model.schedules import Moment
 
 
 class EpochBatches:
@@ -32,6 +33,10 @@ class EpochBatches:
         """Leave out the batches of the steps already taken."""
         self.first_step = step
         return self
+
+    def moment(self, step: int) -> Moment:
+        """Return where in the run a step stands."""
+        return Moment(step, self.total_steps, step // self.steps_per_epoch)
 
     def __len__(self) -> int:
         return max(0, self.total_steps - self.first_step)

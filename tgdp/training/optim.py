@@ -7,7 +7,7 @@ from torch import nn
 
 from tgdp.config import TrainingConfig
 
-NO_DECAY = ("token", "modality", "norm", "bias")
+NO_DECAY = ("token", "modality", "norm", "bias", "temperature")
 """Parts of a parameter's name that keep weight decay off it, as in MAE."""
 
 

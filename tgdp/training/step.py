@@ -9,17 +9,10 @@ from torch import Tensor
 from tgdp.config import Config
 from tgdp.data import draws
 from tgdp.losses.objective import Losses, Reconstruction, objective
-from tgdp.model import masking
-from tgdp.model.dual_path import (
-    Selections,
-    Student,
-    TeacherView,
-    contrastive_pass,
-    reconstruction_pass,
-    teacher_pass,
-)
-from tgdp.model.encoder import Encoder, Pair
-from tgdp.model.tokens import as_picture, grids, patchify
+from tgdp.model.dual_path import Inputs, Outputs, Student, forward, temperature
+from tgdp.model.encoder import Encoder
+from tgdp.model.schedules import Moment
+from tgdp.model.tokens import as_picture, patchify
 
 
 class Batch(NamedTuple):
@@ -29,13 +22,13 @@ class Batch(NamedTuple):
         audio: Normalised log-mel segments.
         image: Normalised pictures.
         samples: Index of each clip in its split.
-        epoch: Pass over the data.
+        moment: Where in the run the step stands.
     """
 
     audio: Float[Tensor, "B T F"]
     image: Float[Tensor, "B 3 H W"]
     samples: Int[Tensor, " B"]
-    epoch: int
+    moment: Moment
 
 
 def compute_losses(
@@ -49,57 +42,38 @@ def compute_losses(
         teacher: Its slow copy, or None.
         batch: Pairs.
     """
-    view = None
-    if teacher is not None:
-        view = teacher_pass(teacher, batch.audio, batch.image, config.contrastive.mask.attention)
-    patches = student.encoder.embed(batch.audio, batch.image)
-    hidden = _random(config, batch, "reconstruction", config.reconstruction.mask.ratio)
-    predicted = reconstruction_pass(student, patches, hidden)
-    visible = _contrastive_selection(config, batch, view)
-    vectors = contrastive_pass(student.encoder, patches, visible)
-    targets = _targets(config, batch)
+
+    def noise(purpose: str, num: int) -> Tensor:
+        return draws.uniform(config.seed, purpose, batch.moment.epoch, batch.samples, num)
+
+    inputs = Inputs(batch.audio, batch.image, batch.moment)
+    return weigh(config, student, inputs, forward(config, student, teacher, inputs, noise))
+
+
+def weigh(config: Config, student: Student, inputs: Inputs, outputs: Outputs) -> Losses:
+    """Return the losses of what a forward side computed.
+
+    Args:
+        config: The run.
+        student: Whose temperature applies.
+        inputs: Segments and pictures, the targets of the reconstruction.
+        outputs: What `forward` returned for them.
+    """
+    predicted, hidden = outputs.predicted, outputs.hidden
+    reconstruction = None
+    if predicted is not None and hidden is not None:
+        sound = patchify(as_picture(inputs.audio), config.model.audio_patch)
+        sight = patchify(inputs.image, config.model.image_patch)
+        reconstruction = (
+            Reconstruction(predicted.audio, sound, hidden.audio.masked),
+            Reconstruction(predicted.image, sight, hidden.image.masked),
+        )
     return objective(
         config,
-        (
-            Reconstruction(predicted.audio, targets.audio, hidden.audio.masked),
-            Reconstruction(predicted.image, targets.image, hidden.image.masked),
-        ),
-        vectors,
-        None if view is None else view.vectors,
-    )
-
-
-def _targets(config: Config, batch: Batch) -> Pair:
-    return Pair(
-        patchify(as_picture(batch.audio), config.model.audio_patch),
-        patchify(batch.image, config.model.image_patch),
-    )
-
-
-def _contrastive_selection(config: Config, batch: Batch, view: TeacherView | None) -> Selections:
-    mask = config.contrastive.mask
-    if mask.selection == "random":
-        return _random(config, batch, "contrastive", mask.ratio)
-    if view is None:
-        raise ValueError("guided selection without a teacher: the configuration refuses this")
-    return Selections(*(masking.guided(priority, mask.ratio) for priority in view.priority))
-
-
-def _random(config: Config, batch: Batch, path: str, ratio: float) -> Selections:
-    return Selections(
-        *(
-            masking.random(
-                draws.uniform(
-                    config.seed,
-                    f"mask/{path}/{modality}",
-                    batch.epoch,
-                    batch.samples,
-                    grid.num_patches,
-                ),
-                ratio,
-            )
-            for modality, grid in grids(config)._asdict().items()
-        )
+        reconstruction,
+        outputs.vectors,
+        outputs.teacher.vectors,
+        temperature(config, student),
     )
 
 

@@ -1,9 +1,7 @@
 """The training loop: plain, resumable, stopped at a step boundary when asked."""
 
-import math
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,16 +15,15 @@ from tgdp.errors import UserError
 from tgdp.losses.objective import Losses
 from tgdp.model.dual_path import Student
 from tgdp.model.encoder import Encoder
+from tgdp.model.schedules import Moment, momentum
 from tgdp.model.teacher import build_teacher, follow
 from tgdp.training import checkpoint
 from tgdp.training.batches import EpochBatches
+from tgdp.training.in_force import in_force
 from tgdp.training.optim import build_optimizer, learning_rate, set_learning_rate
+from tgdp.training.recorder import Recorder
 from tgdp.training.run_directory import RunDirectory
 from tgdp.training.step import Batch, autocast, compute_losses
-
-
-class DivergedError(Exception):
-    """The loss is no longer a number."""
 
 
 @dataclass
@@ -76,15 +73,16 @@ def train(
     batches = EpochBatches(_num_clips(dataset, config), config.training, config.seed)
     learner = build_learner(config, device)
     resume(run, config, learner)
-    recorder = _Recorder(run, config, batches.total_steps, learner.step)
+    recorder = Recorder(run, config, batches.total_steps, learner.step)
     front_end = FrontEnd(config.data).to(device)
     loader = _load(dataset, batches.start_at(learner.step), config, device)
     stopped = should_stop()
     for raw in () if stopped else loader:
-        batch = _prepare(front_end, raw, learner.step // batches.steps_per_epoch, device)
+        batch = _prepare(front_end, raw, batches.moment(learner.step), device)
         rate = learning_rate(config.training, learner.step, batches.total_steps)
         losses, norm = take_step(config, learner, batch, rate)
-        recorder.record(learner.step, len(batch.samples), losses, norm, rate)
+        extra = in_force(config, learner.student, batch.moment) | {"train/learning_rate": rate}
+        recorder.record(learner.step, losses, norm, extra, samples=len(batch.samples))
         stopped = should_stop()
         if stopped or learner.step % config.runtime.save_every == 0:
             save(run, config, learner)
@@ -113,7 +111,7 @@ def take_step(config: Config, learner: Learner, batch: Batch, rate: float) -> tu
     norm = nn.utils.clip_grad_norm_(learner.student.parameters(), config.training.clip_norm)
     learner.optimizer.step()
     if learner.teacher is not None:
-        follow(learner.teacher, learner.student.encoder, config.teacher.momentum)
+        follow(learner.teacher, learner.student.encoder, momentum(config.teacher, batch.moment))
     learner.step += 1
     return losses, norm
 
@@ -197,56 +195,8 @@ def _load(
 
 
 def _prepare(
-    front_end: FrontEnd, raw: dict[str, Tensor], epoch: int, device: torch.device
+    front_end: FrontEnd, raw: dict[str, Tensor], moment: Moment, device: torch.device
 ) -> Batch:
     moved = {name: value.to(device, non_blocking=True) for name, value in raw.items()}
     inputs = front_end(moved["image"], moved["waveform"], moved["num_steps"])
-    return Batch(inputs.audio, inputs.image, moved["index"], epoch)
-
-
-class _Recorder:
-    """Writes metric events and the status every few steps; in between nothing waits for the GPU."""
-
-    def __init__(self, run: RunDirectory, config: Config, total_steps: int, step: int) -> None:
-        self._run = run
-        self._config = config
-        self._total_steps = total_steps
-        self._earlier = run.status().seconds
-        self._started = self._marked = time.monotonic()
-        self._samples = 0
-        run.set_status(replace(run.status(), step=step, total_steps=total_steps))
-
-    def record(self, step: int, samples: int, losses: Losses, norm: Tensor, rate: float) -> None:
-        """Note a step, and write it down if its turn has come."""
-        self._samples += samples
-        if step % self._config.runtime.log_every and step < self._total_steps:
-            return
-        values = _named(losses) | {"train/grad_norm": norm.item(), "train/learning_rate": rate}
-        if not math.isfinite(values["train/loss/total"]):
-            raise DivergedError(f"the loss is {values['train/loss/total']} at step {step}")
-        now = time.monotonic()
-        speed = self._samples / (now - self._marked)
-        self._marked, self._samples = now, 0
-        self._run.append(
-            {"kind": "metric", "step": step, "values": {**values, "perf/samples_per_s": speed}}
-        )
-        self._run.set_status(
-            replace(
-                self._run.status(),
-                step=step,
-                loss=values["train/loss/total"],
-                samples_per_s=speed,
-                seconds=self._earlier + now - self._started,
-                updated=time.time(),
-            )
-        )
-
-
-def _named(losses: Losses) -> dict[str, float]:
-    parts = {name: value.item() for name, value in losses._asdict().items()}
-    accuracy = parts.pop("contrastive_accuracy")
-    names = {"reconstruction_image": "reconstruction_visual"}
-    return {
-        **{f"train/loss/{names.get(name, name)}": value for name, value in parts.items()},
-        "train/contrastive_accuracy": accuracy,
-    }
+    return Batch(inputs.audio, inputs.image, moved["index"], moment)

@@ -11,12 +11,6 @@ def test_the_lowest_noise_stays_visible():
     assert chosen.masked.tolist() == [[True, False, True, False]]
 
 
-def test_the_highest_priority_stays_visible():
-    chosen = masking.guided(torch.tensor([[0.3, 0.1, 0.9, 0.2]]), 0.5)
-    assert chosen.ids_keep.tolist() == [[2, 0]]
-    assert chosen.masked.tolist() == [[False, True, False, True]]
-
-
 def test_ratio_zero_hides_nothing():
     assert not masking.random(torch.rand(3, 7), 0.0).masked.any()
 

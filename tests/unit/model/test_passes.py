@@ -7,8 +7,9 @@ from tgdp import presets
 from tgdp.config import Config, override
 from tgdp.model import masking
 from tgdp.model.blocks import Attention, JointBlock
-from tgdp.model.dual_path import Selections, Student, contrastive_pass, teacher_pass
-from tgdp.model.teacher import build_teacher, follow
+from tgdp.model.dual_path import Student
+from tgdp.model.passes import Selections, branch_tokens, contrast
+from tgdp.model.teacher import build_teacher, follow, teacher_pass
 
 
 @pytest.fixture
@@ -26,13 +27,15 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
     )
 
 
-def test_the_cls_alone_equals_the_cls_of_the_whole_layer():
+def test_the_first_tokens_alone_equal_those_of_the_whole_layer():
     torch.manual_seed(0)
     block, tokens = JointBlock(16, 4, 4.0), torch.randn(2, 9, 16)
-    whole = block(tokens, "image")[:, :1]
-    torch.testing.assert_close(block.cls_only(tokens, "image"), whole)
-    for direction in ("cls_to_patch", "patch_to_cls"):
-        torch.testing.assert_close(block.ranked(tokens, "image", direction).cls, whole)
+    whole = block(tokens, "image")
+    for num in (1, 4, 9):
+        torch.testing.assert_close(block(tokens, "image", num), whole[:, :num])
+        for direction in ("cls_to_patch", "patch_to_cls"):
+            ranked = block.ranked(tokens, "image", num, 6, direction)
+            torch.testing.assert_close(ranked.tokens, whole[:, :num])
 
 
 def test_priorities_are_the_row_and_the_column_of_the_attention_matrix():
@@ -40,15 +43,20 @@ def test_priorities_are_the_row_and_the_column_of_the_attention_matrix():
     attention, tokens = Attention(16, 4), torch.randn(2, 9, 16)
     query, key, _ = attention.qkv(tokens).view(2, 9, 3, 4, 4).permute(2, 0, 3, 1, 4)
     matrix = (query @ key.transpose(-2, -1) / 2).softmax(dim=-1).mean(dim=1)
-    torch.testing.assert_close(attention.cls_to_patch(tokens)[1], matrix[:, 0, 1:])
-    torch.testing.assert_close(attention.patch_to_cls(tokens)[1], matrix[:, 1:, 0])
+    for num in (0, 1):  # with and without the CLS itself; the last two tokens are registers
+        row = attention.ranked(tokens, num, 6, "cls_to_patch")[1]
+        column = attention.ranked(tokens, num, 6, "patch_to_cls")[1]
+        torch.testing.assert_close(row, matrix[:, 0, 1:7])
+        torch.testing.assert_close(column, matrix[:, 1:7, 0])
 
 
 def test_full_view_of_the_contrastive_pass_is_what_retrieval_sees(config, inputs):
     student = Student(config)
     full = (masking.random(torch.rand(3, num), 0.0) for num in (48, 36))
     visible = Selections(*full)
-    vectors = contrastive_pass(student.encoder, student.encoder.embed(*inputs), visible)
+    vectors = contrast(
+        student.encoder, branch_tokens(student.encoder, student.encoder.embed(*inputs), visible)
+    )
     torch.testing.assert_close(vectors.audio, student.encoder(*inputs).audio)
 
 

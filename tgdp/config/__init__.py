@@ -1,0 +1,51 @@
+"""What a run is: one frozen, fully resolved configuration, and the signature that names it."""
+
+from tgdp.config.checks import MEL_BINS, num_kept
+from tgdp.config.sections import (
+    Config,
+    ContrastiveConfig,
+    ContrastiveMask,
+    DataConfig,
+    DecoderConfig,
+    DistillationConfig,
+    EvaluationConfig,
+    InitConfig,
+    MaskConfig,
+    ModelConfig,
+    ReconstructionConfig,
+    RuntimeConfig,
+    TeacherConfig,
+    TrainingConfig,
+)
+from tgdp.config.signature import flatten, keys, pretrain_signature, science, signature
+from tgdp.config.text import dump, from_dict, load, override, parse_assignments, to_dict
+
+__all__ = [
+    "MEL_BINS",
+    "Config",
+    "ContrastiveConfig",
+    "ContrastiveMask",
+    "DataConfig",
+    "DecoderConfig",
+    "DistillationConfig",
+    "EvaluationConfig",
+    "InitConfig",
+    "MaskConfig",
+    "ModelConfig",
+    "ReconstructionConfig",
+    "RuntimeConfig",
+    "TeacherConfig",
+    "TrainingConfig",
+    "dump",
+    "flatten",
+    "from_dict",
+    "keys",
+    "load",
+    "num_kept",
+    "override",
+    "parse_assignments",
+    "pretrain_signature",
+    "science",
+    "signature",
+    "to_dict",
+]

@@ -1,0 +1,67 @@
+"""The signature: a run is named by the hash of its science, whoever asks for it.
+
+Every field that can change a number is *science* and enters the signature. A field that only says
+where or how fast a run is computed is declared with `runtime(...)` and stays out of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from tgdp.config.sections import RUNTIME, Config
+
+SIGNATURE_VERSION = 1
+"""Raised when the way a signature is computed changes; it enters every signature."""
+
+
+def keys(config: BaseModel) -> list[str]:
+    """Return the dotted name of every field that can be set."""
+    names: list[str] = []
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        below = [f"{name}.{key}" for key in keys(value)] if isinstance(value, BaseModel) else [name]
+        names.extend(below)
+    return names
+
+
+def flatten(config: BaseModel) -> dict[str, Any]:
+    """Return every field by its dotted name, in plain JSON types."""
+    flat: dict[str, Any] = {}
+    for name in keys(config):
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        flat[name] = str(value) if isinstance(value, Path) else value
+    return flat
+
+
+def science(config: BaseModel) -> dict[str, Any]:
+    """Return the fields that can change a number, nested, without those declared `runtime`."""
+    kept: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        if field.json_schema_extra == RUNTIME:
+            continue
+        value = getattr(config, name)
+        kept[name] = science(value) if isinstance(value, BaseModel) else value
+    return kept
+
+
+def signature(config: Config) -> str:
+    """Return the name of the run: a hash of everything that can change its numbers."""
+    return _digest(science(config))
+
+
+def pretrain_signature(config: Config) -> str:
+    """Return the name of the checkpoint: the same hash without what is evaluated afterwards."""
+    kept = science(config)
+    del kept["evaluation"]
+    return _digest(kept)
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    text = json.dumps([SIGNATURE_VERSION, data], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,45 @@
+"""Vectors of all ranks in one tensor, gradients included."""
+
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributed.nn.functional import all_gather
+
+
+class Gathered(NamedTuple):
+    """Vectors to choose from.
+
+    Attributes:
+        vectors: Those of all ranks, rank by rank.
+        first: Where those of this rank begin.
+    """
+
+    vectors: Float[Tensor, "M D"]
+    first: int
+
+
+def own(vectors: Float[Tensor, "B D"]) -> Gathered:
+    """Return the vectors of this rank alone."""
+    return Gathered(vectors, 0)
+
+
+def gather(vectors: Float[Tensor, "B D"]) -> Gathered:
+    """Return the vectors of all ranks; without a process group those of this one.
+
+    Gradients flow back to the rank that each vector came from. Batches may differ in size.
+
+    Source: TG-DP section 3.3, "negatives gathered from all ranks with gradients".
+    """
+    if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+        return own(vectors)
+    mine = torch.tensor([len(vectors)], device=vectors.device)
+    sizes = [torch.zeros_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(sizes, mine)
+    counts = [int(size) for size in sizes]
+    padding = vectors.new_zeros(max(counts) - len(vectors), vectors.shape[1])
+    parts = all_gather(torch.cat([vectors, padding]))
+    kept = [part[:count] for part, count in zip(parts, counts, strict=True)]
+    return Gathered(torch.cat(kept), sum(counts[: dist.get_rank()]))

@@ -1,0 +1,31 @@
+"""What the schedules of a run have set for a step, for the events; constants stay out."""
+
+from torch import Tensor
+
+from tgdp.config import Config
+from tgdp.model.dual_path import Student, temperature
+from tgdp.model.schedules import Moment, mask_ratios, momentum
+
+
+def in_force(config: Config, student: Student, moment: Moment) -> dict[str, Tensor | float]:
+    """Return mask ratios, momentum and temperature where they change during the run.
+
+    Args:
+        config: The run.
+        student: Holds the learned temperature, if there is one.
+        moment: The step.
+    """
+    found: dict[str, Tensor | float] = {}
+    for path, mask in (
+        ("reconstruction", config.reconstruction.mask),
+        ("contrastive", config.contrastive.mask),
+    ):
+        if mask.schedule != "constant":
+            ratios = mask_ratios(mask, moment, config.seed, path)
+            found[f"train/mask_ratio/{path}_audio"] = ratios.audio
+            found[f"train/mask_ratio/{path}_visual"] = ratios.image
+    if config.teacher.enabled and config.teacher.momentum_schedule != "constant":
+        found["train/teacher_momentum"] = momentum(config.teacher, moment)
+    if config.contrastive.learned_temperature:
+        found["train/temperature"] = temperature(config, student)
+    return found
