@@ -48,7 +48,12 @@ class Shelf:
         """Return the published number beside one cell, or None where the paper has no such row."""
         if variant.published is None:
             return None
-        return self._rows.get((sweep.source, variant.published, *metric.published))
+        return self._rows.get((*published_row(sweep, variant.published), *metric.published))
+
+
+def published_row(sweep: Sweep, published: str | tuple[str, str]) -> tuple[str, str]:
+    """Return table and method of a published row: of the sweep's own table unless it names one."""
+    return (sweep.source, published) if isinstance(published, str) else published
 
 
 def load(results: Path) -> Shelf:

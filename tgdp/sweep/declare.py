@@ -36,12 +36,13 @@ class Variant:
     Attributes:
         label: First column.
         changes: Dotted keys that differ from the base; none for the base itself.
-        published: Method in `results/published.csv`; None where the paper has no such row.
+        published: Method in `results/published.csv`, of the sweep's table or as (table, method);
+            None where no paper has such a row.
     """
 
     label: str
     changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    published: str | None = None
+    published: str | tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,11 @@ class Sweep:
         name: Command line name; the file in `sweeps/` has the same.
         title: Caption of the table.
         question: What it answers, in one sentence.
-        source: `table` of the published rows in `results/published.csv`.
+        source: `table` of the published rows in `results/published.csv`; empty where the question
+            goes beyond the paper.
         variants: The rows, in the order of the table.
         metrics: The columns.
+        common: Dotted keys in which every row differs from the preset; `--set` goes on top.
         key: Dotted key that the rows vary, where it is a single number to plot against.
         seeds: Seeds of every row.
     """
@@ -65,6 +68,7 @@ class Sweep:
     source: str
     variants: tuple[Variant, ...]
     metrics: tuple[Metric, ...]
+    common: Mapping[str, Any] = field(default_factory=dict[str, Any])
     key: str | None = None
     seeds: tuple[int, ...] = (0, 1)
 

@@ -65,7 +65,8 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
     config = presets.by_name(words.preset)
     changes = _checked_assignments(sweep, words.assignments)
     # Twice: what is wrong with `--set` is said before anything about the data, ...
-    override(config, changes)
+    every_row = {**sweep.common, **changes}
+    override(config, every_row)
     name, fingerprint, folder, splits = _data(words, results)
     chosen = {
         "data.name": name,
@@ -74,7 +75,7 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
         **_default_splits(splits),
     }
     # ... and a split named through `--set` wins over the default.
-    config = override(override(config, chosen, f"data folder {folder}"), changes)
+    config = override(override(config, chosen, f"data folder {folder}"), every_row)
     _check_splits(config, splits)
     return Base(config, _notes(config, splits), words.data is None)
 

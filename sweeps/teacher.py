@@ -1,0 +1,45 @@
+"""What is the teacher good for? Off, guiding the mask, being distilled from, both."""
+
+from tgdp.presets import NO_TEACHER
+from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
+
+SELECTION = "ablation: mask selection in the contrastive branch (0.50)"
+
+SWEEP = Sweep(
+    name="teacher",
+    title="Role of the teacher",
+    question="Which of the teacher's two roles helps: choosing what is seen, or being distilled?",
+    source="ablation: distillation on/off (contrastive mask 0.50)",
+    common={"contrastive.mask.ratio": 0.5},
+    variants=(
+        Variant("off", NO_TEACHER),
+        Variant(
+            "guidance only",
+            {
+                "teacher.enabled": True,
+                "contrastive.mask.selection": "guided",
+                "distillation.weight": 0.0,
+            },
+            "TG-DP without distillation",
+        ),
+        Variant(
+            "distillation only",
+            {
+                "teacher.enabled": True,
+                "contrastive.mask.selection": "random",
+                "distillation.weight": 1.0,
+            },
+            (SELECTION, "TG-DP random mask"),
+        ),
+        Variant(
+            "both",
+            {
+                "teacher.enabled": True,
+                "contrastive.mask.selection": "guided",
+                "distillation.weight": 1.0,
+            },
+            "TG-DP with distillation",
+        ),
+    ),
+    metrics=RETRIEVAL,
+)
