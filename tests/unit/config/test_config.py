@@ -18,7 +18,13 @@ from tgdp.config import (
 )
 from tgdp.errors import UserError
 
-PINNED = {"tiny": "20c7432623fd", "small": "74251e126765", "paper": "8fe4c3a83feb"}
+PINNED = {
+    "tiny": "0a1c9cffee58",
+    "small": "024bbf44d4d3",
+    "paper": "467cf50b6b61",
+    "cav_mae": "1ed6c84601f8",
+    "cav_mae_sync": "45e90f228240",
+}
 """If one of these changes, every finished run of that preset is a stranger: say so in CHANGELOG."""
 
 
@@ -47,7 +53,8 @@ def test_runtime_fields_do_not_change_the_signature_and_all_others_do():
 
 def test_every_field_but_runtime_is_science():
     kept = {key for key in keys(presets.tiny()) if not key.startswith("runtime.")}
-    assert {key for key in kept if not _is_in(science(presets.tiny()), key)} == {"data.folder"}
+    runtime = {key for key in kept if not _is_in(science(presets.tiny()), key)}
+    assert runtime == {"data.folder", "init.file"}
 
 
 def test_evaluation_names_the_run_but_not_the_checkpoint():
@@ -76,13 +83,8 @@ def test_a_key_that_is_no_field_is_refused(key):
         ({"contrastive.mask.ratio": "half"}, r"contrastive\.mask\.ratio.*valid number"),
         ({"training.steps": 1.5}, r"training\.steps.*integer"),
         ({"training.batch_size": True}, r"training\.batch_size.*integer"),
-        ({"contrastive.mask.ratio": 0.999}, "leaves none of 36 patches"),
-        ({"contrastive.mask.selection": "guided"}, r"needs teacher\.enabled"),
-        ({"distillation.weight": 1.0}, r"needs teacher\.enabled"),
         ({"training.epochs": 3}, r"either training\.steps or training\.epochs"),
-        ({"data.image_size": 50}, r"multiple of model\.image_patch"),
-        ({"model.num_heads": 5}, r"multiple of model\.num_heads"),
-        ({"contrastive.mask.selection": "clever"}, "'random' or 'guided'"),
+        ({"contrastive.mask.selection": "clever"}, "'random', 'guided', 'sampled' or"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_with_the_reason(changes, words):
