@@ -8,16 +8,26 @@ import pytest
 import torch
 
 from tgdp import presets
+from tgdp.config import Config, override
+from tgdp.model.schedules import Moment
+from tgdp.report.published import published_row
 from tgdp.sweep.declare import expand
 from tgdp.sweep.discover import load_sweep, sweep_names
 from tgdp.training.step import Batch
 from tgdp.training.trainer import build_learner, take_step
 
 ROOT = Path(__file__).parents[2]
+
+
+def base(name: str, preset: str = "tiny") -> Config:
+    """Return what every row of a sweep starts from."""
+    return override(presets.by_name(preset), load_sweep(name).common)
+
+
 CELLS = [
     pytest.param(cell.config, id=f"{name} {cell.variant.label}")
     for name in sweep_names()
-    for cell in expand(load_sweep(name), presets.tiny(), (0,))
+    for cell in expand(load_sweep(name), base(name), (0,))
 ]
 
 
@@ -27,13 +37,13 @@ def test_every_row_takes_a_step(config):
     before = [parameter.clone() for parameter in learner.student.parameters()]
     generator = torch.Generator().manual_seed(0)
     batch = Batch(
-        torch.randn(3, config.data.segment_steps, 128, generator=generator),
+        torch.randn(3, config.data.audio_steps, 128, generator=generator),
         torch.randn(3, 3, config.data.image_size, config.data.image_size, generator=generator),
         torch.arange(3),
-        epoch=0,
+        Moment(step=300, total_steps=600, epoch=7),
     )
     losses, norm = take_step(config, learner, batch, rate=1e-3)
-    assert all(math.isfinite(loss.item()) for loss in losses)
+    assert all(math.isfinite(loss.item()) for loss in losses if loss is not None)
     assert norm.item() > 0
     after = list(learner.student.parameters())
     still = [b for b, a in zip(before, after, strict=True) if a.numel() and torch.equal(b, a)]
@@ -44,7 +54,14 @@ def test_every_row_takes_a_step(config):
 def test_published_names_exist(name):
     sweep = load_sweep(name)
     with (ROOT / "results" / "published.csv").open(encoding="utf-8", newline="") as file:
-        methods = {row["method"] for row in csv.DictReader(file) if row["table"] == sweep.source}
-    named = {variant.published for variant in sweep.variants if variant.published}
-    assert named
-    assert named <= methods
+        known = {(row["table"], row["method"]) for row in csv.DictReader(file)}
+    named = {published_row(sweep, row.published) for row in sweep.variants if row.published}
+    assert named <= known
+    assert bool(sweep.source) == any(table == sweep.source for table, _ in named)
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "paper"])
+@pytest.mark.parametrize("name", sweep_names())
+def test_every_row_is_valid_and_a_run_of_its_own_on_the_presets_of_the_method(name, preset):
+    cells = expand(load_sweep(name), base(name, preset), (0,))
+    assert len({cell.signature for cell in cells}) == len(cells)

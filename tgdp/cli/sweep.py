@@ -127,15 +127,17 @@ def run_file(
 
 def list_sweeps() -> None:
     """List the sweeps: what each asks, its rows, the published table it answers to."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.markup import escape
+    from rich.padding import Padding
 
-    table = Table("sweep", "question", "rows", "published table", box=box.SIMPLE_HEAD)
+    console = Console(highlight=False)
     for name in sweep_names():
         sweep = load_sweep(name)
-        table.add_row(name, sweep.question, str(len(sweep.variants)), sweep.source)
-    Console().print(table)
+        rows = " | ".join(variant.label for variant in sweep.variants)
+        console.print(f"[bold cyan]{name}[/]  {escape(sweep.question)}")
+        for line in (f"rows: {rows}", f"answers to: {sweep.source or 'nothing published yet'}"):
+            console.print(Padding(escape(line), (0, 0, 0, 4)))
 
 
 def show_status(

@@ -1,4 +1,4 @@
-"""Finds the drawing that belongs to a sweep: `analysis/<sweep>.py`, with a function `draw`."""
+"""Finds the drawing that belongs to a sweep: `analysis/<sweep>.py`, else `analysis/rows.py`."""
 
 import importlib
 import importlib.util
@@ -9,19 +9,22 @@ from tgdp.report.table import Table
 PACKAGES = ("tgdp.bundled.analysis", "analysis")
 """Inside an installed package; at the top of the checkout."""
 
+ANY_SWEEP = "rows"
+"""The drawing of a sweep that has none of its own."""
+
 
 def draw(table: Table, folder: Path, stem: str) -> list[Path]:
-    """Write the figure of a table as PNG and PDF; a sweep without a drawing has none.
+    """Write the figure of a table as PNG and PDF.
 
     Args:
         table: What to draw.
         folder: Where the files go.
         stem: Name of the files.
     """
-    name = table.sweep.name.replace("-", "_")
-    for package in PACKAGES:
-        if _exists(f"{package}.{name}"):
-            return importlib.import_module(f"{package}.{name}").draw(table, folder, stem)
+    for name in (table.sweep.name.replace("-", "_"), ANY_SWEEP):
+        for package in PACKAGES:
+            if _exists(f"{package}.{name}"):
+                return importlib.import_module(f"{package}.{name}").draw(table, folder, stem)
     return []
 
 

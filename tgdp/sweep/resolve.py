@@ -66,7 +66,8 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
     changes = _checked_assignments(sweep, words.assignments)
     # Twice: what is wrong with `--set` is said before anything about the data, ...
     every_row = {**sweep.common, **changes}
-    override(config, every_row)
+    where = "--set" if changes else f"sweep {sweep.name}, preset {words.preset}"
+    override(config, every_row, where)
     name, fingerprint, folder, splits = _data(words, results)
     chosen = {
         "data.name": name,
@@ -75,7 +76,7 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
         **_default_splits(splits),
     }
     # ... and a split named through `--set` wins over the default.
-    config = override(override(config, chosen, f"data folder {folder}"), every_row)
+    config = override(override(config, chosen, f"data folder {folder}"), every_row, where)
     _check_splits(config, splits)
     return Base(config, _notes(config, splits), words.data is None)
 

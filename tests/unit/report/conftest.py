@@ -13,7 +13,7 @@ ERROR = "RuntimeError: loss is nan | 5% of_all & more"
 
 @pytest.fixture(scope="session")
 def mixed(tmp_path_factory):
-    """Write 0.00 and 0.50 whole, 0.25 failed, 0.65 running, 0.75 half done; sync them."""
+    """Write 0.00 and 0.50 whole, 0.20 failed, 0.65 running, 0.75 half done; sync them."""
     results = tmp_path_factory.mktemp("mixed")
     made = cells()
     for index in (0, 2, 4, 5, 7):
