@@ -42,6 +42,11 @@ def _sizes(config: "Config") -> Iterator[Problem]:
     )
     yield decoder.width % 4, "model.decoder.width must be a multiple of 4"
     yield (
+        int(min(model.width, decoder.width) * model.mlp_ratio) < 1,
+        "model.mlp_ratio leaves a hidden layer without units; raise it, model.width or "
+        "model.decoder.width",
+    )
+    yield (
         model.keep_registers and not model.num_registers,
         "model.keep_registers keeps none: model.num_registers is 0",
     )

@@ -13,6 +13,12 @@ from tgdp.config.checks import contradiction
 
 RUNTIME: dict[str, JsonValue] = {"runtime": True}
 
+LARGEST_WEIGHT = 1e6
+"""Of a loss. Two of them multiply, and the norm of the gradient still fits float32."""
+
+LARGEST_SEED = 2**63 - 1
+"""The draws hash 64-bit integers."""
+
 
 def runtime(default: Any, description: str, **limits: Any) -> Any:
     """Declare a field that cannot change a result, so that it stays out of the signature."""
@@ -20,9 +26,9 @@ def runtime(default: Any, description: str, **limits: Any) -> Any:
 
 
 class Section(BaseModel):
-    """A frozen part of the configuration that refuses unknown keys and wrong types."""
+    """A frozen part of the configuration that refuses unknown keys, wrong types, inf and nan."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -152,9 +158,13 @@ class ReconstructionConfig(Section):
     """Masked-patch reconstruction (method section 3.1)."""
 
     mask: MaskConfig = MaskConfig()
-    weight: float = Field(default=1.0, ge=0)
-    audio_weight: float = Field(default=1.0, ge=0, description="of the spectrogram's error")
-    image_weight: float = Field(default=1.0, ge=0, description="of the picture's error")
+    weight: float = Field(default=1.0, ge=0, le=LARGEST_WEIGHT)
+    audio_weight: float = Field(
+        default=1.0, ge=0, le=LARGEST_WEIGHT, description="of the spectrogram's error"
+    )
+    image_weight: float = Field(
+        default=1.0, ge=0, le=LARGEST_WEIGHT, description="of the picture's error"
+    )
     pixel_norm: bool = Field(default=False, description="targets normalised per patch")
 
 
@@ -182,9 +192,14 @@ class ContrastiveConfig(Section):
 
     mask: ContrastiveMask = ContrastiveMask()
     weight: float = Field(
-        default=0.01, ge=0, description="published nowhere; CAV-MAE 0.01, Sync 0.1"
+        default=0.01,
+        ge=0,
+        le=LARGEST_WEIGHT,
+        description="published nowhere; CAV-MAE 0.01, Sync 0.1",
     )
-    temperature: float = Field(default=0.05, ge=0.01, description="fixed, or where learning starts")
+    temperature: float = Field(
+        default=0.05, ge=0.01, le=100, description="fixed, or where learning starts"
+    )
     learned_temperature: bool = Field(default=False, description="a parameter, not below 0.01")
     directions: Literal["two_way", "one_way"] = Field(
         default="two_way", description="'one_way': each picture looks for its sound (released code)"
@@ -207,7 +222,9 @@ class TeacherConfig(Section):
 class DistillationConfig(Section):
     """Between student and teacher global vectors, both modalities (method section 3.4)."""
 
-    weight: float = Field(default=1.0, ge=0, description="0 is off; published nowhere: ours")
+    weight: float = Field(
+        default=1.0, ge=0, le=LARGEST_WEIGHT, description="0 is off; published nowhere: ours"
+    )
     form: Literal["squared_l2_sum", "squared_l2_mean", "cosine"] = Field(
         default="squared_l2_sum", description="over the width; which one is published nowhere"
     )
@@ -269,7 +286,7 @@ class RuntimeConfig(Section):
 class Config(Section):
     """One run, resolved to the last field."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     passes: Literal["dual", "single"] = Field(
         default="dual",
         description="'dual': one for reconstruction, one for contrast; 'single': one for both",
