@@ -64,7 +64,9 @@ def _ratio(mask: MaskConfig, final: float, moment: Moment, seed: int, purpose: s
         "cosine": lambda: (1 - math.cos(math.pi * moment.progress)) / 2,
         "uniform": lambda: draws.uniform(seed, purpose, moment.step, torch.tensor([0]), 1).item(),
     }[mask.schedule]()
-    return mask.from_ratio + (final - mask.from_ratio) * way
+    between = (1 - way) * mask.from_ratio + way * final
+    # Rounding must not leave the range that the configuration was checked for.
+    return min(max(between, min(mask.from_ratio, final)), max(mask.from_ratio, final))
 
 
 def momentum(teacher: TeacherConfig, moment: Moment) -> float:
