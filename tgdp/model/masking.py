@@ -50,8 +50,10 @@ def structured(
 ) -> Selection:
     """Return the visible patches where whole columns (time), rows (frequency) or both are hidden.
 
-    The lines hold int(lines x ratio) of the columns or rows, or 0.7 of that of each; the rest of
-    the exact count is made up by single patches.
+    The lines are int(lines x ratio) of the columns or rows, or with `both` 0.7 of that of each; the
+    rest of the exact count is made up by single patches. With `both` and a ratio below 0.82 the
+    lines can hold more than the count: then their crossings go first, and what stays visible of
+    the lines is random.
 
     Args:
         noise: Uniform in [0, 1): one number a patch, then one a row, then one a column.
