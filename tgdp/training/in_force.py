@@ -21,7 +21,8 @@ def in_force(config: Config, student: Student, moment: Moment) -> dict[str, Tens
         ("contrastive", config.contrastive.mask),
     ):
         if mask.schedule != "constant":
-            ratios = mask_ratios(mask, moment, config.seed, path)
+            drawn = path if config.passes == "dual" else "reconstruction"  # one mask for both
+            ratios = mask_ratios(mask, moment, config.seed, drawn)
             found[f"train/mask_ratio/{path}_audio"] = ratios.audio
             found[f"train/mask_ratio/{path}_visual"] = ratios.image
     if config.teacher.enabled and config.teacher.momentum_schedule != "constant":
