@@ -1,5 +1,6 @@
 """One forward side of a training step, whatever the switches (method section 3)."""
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -111,7 +112,10 @@ def temperature(config: Config, student: Student) -> Float[Tensor, ""] | float:
     """
     if student.log_temperature is None:
         return config.contrastive.temperature
-    return student.log_temperature.exp().clamp_min(LOWEST_TEMPERATURE)
+    # The parameter itself is held: a value cut off later would pass no gradient, and stay cut off.
+    with torch.no_grad():
+        student.log_temperature.clamp_min_(math.log(LOWEST_TEMPERATURE))
+    return student.log_temperature.exp()
 
 
 def _look(config: Config, teacher: Encoder | None, inputs: Inputs) -> TeacherView:
