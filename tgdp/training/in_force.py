@@ -1,5 +1,6 @@
 """What the schedules of a run have set for a step, for the events; constants stay out."""
 
+import torch
 from torch import Tensor
 
 from tgdp.config import Config
@@ -28,5 +29,6 @@ def in_force(config: Config, student: Student, moment: Moment) -> dict[str, Tens
     if config.teacher.enabled and config.teacher.momentum_schedule != "constant":
         found["train/teacher_momentum"] = momentum(config.teacher, moment)
     if config.contrastive.learned_temperature:
-        found["train/temperature"] = temperature(config, student)
+        with torch.no_grad():
+            found["train/temperature"] = temperature(config, student)
     return found
