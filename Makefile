@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format type figures clean
+.PHONY: help setup demo parity test test-fast lint format type figures clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ setup: $(READY) ## make .venv with everything in it (uses uv; fetches it if it i
 demo: $(READY) ## the masking ablation on the embedded benchmark, from media files to the table
 	$(BIN)/tgdp-sweep masking
 	$(BIN)/tgdp-report tables
+
+parity: $(READY) ## ours against the released model's figures, a table of differences
+	$(BIN)/tgdp-bench parity tests/parity/figures.npz
 
 test: $(READY) ## every test
 	$(BIN)/pytest

@@ -1,5 +1,6 @@
-"""`tgdp-bench`: how fast things are, on this machine."""
+"""`tgdp-bench`: how fast things are on this machine, and how near to the released model."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from tgdp.cli.console import run
 
 if TYPE_CHECKING:
+    from tgdp.bench.parity.report import Report
     from tgdp.bench.timing import Timing
 
 app = typer.Typer(
@@ -16,9 +18,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Measure speed on this machine: the median of several runs, with the spread.
+    help="""Measure this machine's speed (the median of several runs, with the spread), or how far
+    ours is from the released model's figures.
 
-    Example: [bold]tgdp-bench prepare --workers 2[/bold]""",
+    Examples: [bold]tgdp-bench prepare --workers 2[/bold],
+    [bold]tgdp-bench parity tests/parity/figures.npz[/bold]""",
 )
 
 Runs = Annotated[int, typer.Option(min=1, help="Runs that count, after one that does not.")]
@@ -50,6 +54,57 @@ def prepare(
     with tempfile.TemporaryDirectory() as folder:
         timing = time_prepare(Path(folder), clips, workers, runs)
     _show([timing.row(clips, "clips/s"), _per_core(timing, clips, workers)])
+
+
+@app.command()
+def parity(
+    figures: Annotated[
+        Path, typer.Argument(metavar="FILE.npz", help="Weights, inputs and outputs, with sizes.")
+    ],
+    rtol: Annotated[
+        float, typer.Option(min=0, help="Relative difference above which a check fails.")
+    ] = 1e-4,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table as docs/upstream.md holds it.")
+    ] = False,
+) -> None:
+    """Hold ours against figures of the released model; exit code 1 where they differ.
+
+    The sizes are read from the file, so that it may come from a model of any size.
+    """
+    # Read when torch loads. The figures were computed with MKL's portable Fourier transform, and
+    # another one rounds quiet bins of the spectrogram differently, by up to 6e-3.
+    os.environ.setdefault("MKL_CBWR", "COMPATIBLE")
+    from tgdp.bench.parity.markdown import as_markdown
+    from tgdp.bench.parity.report import compare
+
+    report = compare(figures, rtol)
+    if markdown:
+        typer.echo(as_markdown(report))
+    else:
+        _show_parity(report)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _show_parity(report: "Report") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from tgdp.bench.parity.report import HEADINGS
+
+    table = Table()
+    for number, heading in enumerate(HEADINGS):
+        # The names of parameters are long, and must be whole in a narrow terminal too.
+        table.add_column(heading, overflow="fold" if number == 0 else "ellipsis")
+    for row in report.rows:
+        bad = row in report.failed
+        table.add_row(*(Text(cell, "bold red" if bad else "") for cell in row.cells(report.rtol)))
+    console = Console()
+    console.print(table)
+    for line in report.lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _per_core(timing: "Timing", clips: int, workers: int) -> tuple[str, str, str, str]:
