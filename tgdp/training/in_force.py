@@ -1,7 +1,6 @@
 """What the schedules of a run have set for a step, for the events; constants stay out."""
 
 import torch
-import torch
 from torch import Tensor
 
 from tgdp.config import Config
