@@ -29,7 +29,10 @@ def own(vectors: Float[Tensor, "B D"]) -> Gathered:
 def gather(vectors: Float[Tensor, "B D"]) -> Gathered:
     """Return the vectors of all ranks; without a process group those of this one.
 
-    Gradients flow back to the rank that each vector came from. Batches may differ in size.
+    Gradients flow back to the rank that each vector came from, summed over the losses of all ranks;
+    the mean over ranks that data-parallel training takes makes that the gradient of one joined
+    batch. Batches may differ in size, but then each rank's loss must be multiplied by
+    its size x ranks / all pairs for that to hold.
 
     Source: TG-DP section 3.3, "negatives gathered from all ranks with gradients".
     """
