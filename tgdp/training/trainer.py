@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from tgdp.errors import UserError
 from tgdp.losses.objective import Losses
 from tgdp.model.dual_path import Student
 from tgdp.model.encoder import Encoder
+from tgdp.model.initial import initialise
 from tgdp.model.schedules import Moment, momentum
 from tgdp.model.teacher import build_teacher, follow
 from tgdp.training import checkpoint
@@ -43,10 +45,21 @@ class Learner:
     step: int = 0
 
 
-def build_learner(config: Config, device: torch.device) -> Learner:
-    """Return an untrained learner; the weights depend on the seed alone."""
+def build_learner(config: Config, device: torch.device, *, is_start: bool = True) -> Learner:
+    """Return an untrained learner; the weights depend on the seed and on what it starts from.
+
+    Args:
+        config: The run.
+        device: Where the weights go.
+        is_start: Whether the start weights are read; a run that resumes no longer needs them.
+
+    Raises:
+        UserError: The start weights cannot be had or do not fit.
+    """
     torch.manual_seed(config.seed)
     student = Student(config).to(device)
+    if is_start:
+        initialise(student, config)
     teacher = build_teacher(student.encoder) if config.teacher.enabled else None
     return Learner(student, teacher, build_optimizer(student, config.training))
 
@@ -65,14 +78,15 @@ def train(
         The learner, and whether it reached the end.
 
     Raises:
-        UserError: The data or a checkpoint cannot be read, or the disk is full.
+        UserError: The data, a checkpoint or the start weights cannot be read, or the disk is full.
         DivergedError: The loss is not finite.
     """
     device = pick_device(config)
     dataset = PairDataset(data_folder(config), config.data.train_split, config.data, config.seed)
     batches = EpochBatches(_num_clips(dataset, config), config.training, config.seed)
-    learner = build_learner(config, device)
-    resume(run, config, learner)
+    stored = checkpoint.load_newest(run.checkpoints)
+    learner = build_learner(config, device, is_start=stored is None)
+    resume(run, learner, stored)
     recorder = Recorder(run, config, batches.total_steps, learner.step)
     front_end = FrontEnd(config.data).to(device)
     loader = _load(dataset, batches.start_at(learner.step), config, device)
@@ -131,9 +145,8 @@ def save(run: RunDirectory, config: Config, learner: Learner) -> Path:
     )
 
 
-def resume(run: RunDirectory, config: Config, learner: Learner) -> None:
-    """Put a learner where the newest readable checkpoint left it; the events are cut to fit."""
-    stored = checkpoint.load_newest(run.checkpoints)
+def resume(run: RunDirectory, learner: Learner, stored: dict[str, Any] | None) -> None:
+    """Put a learner where a checkpoint, if there is one, left it; the events are cut to fit."""
     if stored is not None:
         learner.student.load_state_dict(stored["student"])
         learner.optimizer.load_state_dict(stored["optimizer"])
