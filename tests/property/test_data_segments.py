@@ -86,3 +86,29 @@ def test_a_segment_of_any_clip_has_the_asked_length(seconds: float, segment: int
     assert segments.shape == (1, 16, segment, 128)
     padding = torch.tensor(5.081 / 4.4849)
     assert (segments[0, 0, min(steps, segment) :] == padding).all()
+
+
+@pytest.mark.parametrize("clip_steps", [112, 416, 1040])
+def test_the_window_of_a_whole_clip_is_the_same_whatever_the_frame(
+    prepared: Callable[..., Path], clip_steps: int
+) -> None:
+    folder = prepared((2.0, 1.0, 4.0, 1.0, 11.0))
+    data = DataConfig(image_size=32, audio="clip", clip_steps=clip_steps)
+    pairs, front_end = PairDataset(folder, "train", data, seed=3), FrontEnd(data)
+    clips = ClipDataset(folder, "train", data)
+    sounds, frames = [], []
+    for epoch in range(8):
+        batch = [pairs[epoch, i] for i in range(len(pairs))]
+        stacked = {name: torch.stack([pair[name] for pair in batch]) for name in batch[0]}
+        inputs = front_end(stacked["image"], stacked["waveform"], stacked["num_steps"])
+        sounds.append(inputs.audio)
+        frames.append(stacked["image"])
+    assert sounds[0].shape == (3, clip_steps, 128)
+    assert all(torch.equal(sounds[0], sound) for sound in sounds)
+    assert any(not torch.equal(frames[0], frame) for frame in frames)
+    padding = torch.tensor(5.081 / 4.4849)
+    for index, steps in enumerate((198, 398, 1098)):
+        within = min(steps, clip_steps)
+        assert (sounds[0][index, within:] == padding).all()
+        assert (sounds[0][index, :within] != padding).any(dim=1).all()
+        assert clips[index]["starts"].tolist() == [0] * 16
