@@ -34,7 +34,7 @@ class Attention(nn.Module):
             tokens: All tokens.
             num: How many are updated; all of them if None.
         """
-        if num is None:
+        if num is None or num == tokens.shape[1]:
             query, key, value = (self._heads(part) for part in self.qkv(tokens).chunk(3, dim=-1))
         else:
             query = self._heads(self._project(tokens[:, :num], 0, 1))
@@ -55,8 +55,10 @@ class Attention(nn.Module):
                 of it. Either is the mean over the heads.
         """
         is_row = direction == "cls_to_patch"
-        wanted = max(num, 1 if is_row else 1 + num_patches)
-        query = self._heads(self._project(tokens[:, :wanted], 0, 1))
+        # Where only a column is asked for, what the CLS itself attends to is not.
+        first = 0 if num or is_row else 1
+        end = max(num, 1 if is_row else 1 + num_patches)
+        query = self._heads(self._project(tokens[:, first:end], 0, 1))
         if num:
             key, value = self._keys_and_values(tokens)
             update = self._merge(F.scaled_dot_product_attention(query[:, :, :num], key, value))
@@ -64,7 +66,7 @@ class Attention(nn.Module):
             key, update = self._heads(self._project(tokens, 1, 2)), None
         if is_row:
             return update, _row(query[:, :, :1], key)[:, 1 : 1 + num_patches]
-        return update, _column(query[:, :, 1 : 1 + num_patches], key)
+        return update, _column(query[:, :, 1 - first :][:, :, :num_patches], key)
 
     def _keys_and_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         key, value = self._project(tokens, 1, 3).chunk(2, dim=-1)

@@ -14,7 +14,7 @@ from tgdp.model.decoder import Decoder
 from tgdp.model.encoder import Encoder, Pair
 from tgdp.model.passes import Selections, branch_tokens, contrast, reconstruct
 from tgdp.model.schedules import Moment, is_guided, mask_ratios
-from tgdp.model.selection import select
+from tgdp.model.selection import num_draws, select
 from tgdp.model.teacher import TeacherView, teacher_pass
 from tgdp.model.tokens import grids
 
@@ -92,7 +92,8 @@ def forward(
     hidden = predicted = vectors = visible = branches = None
     if config.reconstructs:
         hidden = _random(config, "reconstruction", inputs, noise)
-        branches = branch_tokens(encoder, patches, hidden)
+        both = config.contrasts and config.passes == "single"
+        branches = branch_tokens(encoder, patches, hidden, with_cls=both)
         predicted = reconstruct(encoder, decoder, branches, hidden)
     view = _look(config, teacher, inputs)
     if config.contrasts and config.passes == "dual":
@@ -140,7 +141,10 @@ def _contrastive_selection(
             select(
                 mask.selection,
                 priority,
-                noise(f"mask/contrastive/{modality}", 2 * priority.shape[1]),
+                noise(
+                    f"mask/contrastive/{modality}",
+                    num_draws(mask.selection, priority.shape[1], mask.guided_share),
+                ),
                 ratio,
                 mask.guided_share,
             )

@@ -43,15 +43,28 @@ class Branch(nn.Module):
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.register_tokens)  # Upstream: unit normal, unlike the CLS token
 
-    def forward(self, patches: Float[Tensor, "B K D"]) -> Float[Tensor, "B N D"]:
-        """Return the CLS, if there is one, the patches, and the registers where they are kept."""
-        batch, num_patches, _ = patches.shape
-        cls = self.cls_token.expand(batch, -1, -1)
-        registers = self.register_tokens.expand(batch, -1, -1)
-        tokens = torch.cat([cls, patches, registers], dim=1)
-        for block in self.blocks:
-            tokens = block(tokens)
-        return tokens[:, : self.num_cls + num_patches] if self.drop_registers else tokens
+    def forward(
+        self, patches: Float[Tensor, "B K D"], *, with_cls: bool = True
+    ) -> Float[Tensor, "B N D"]:
+        """Return the CLS, if there is one, the patches, and the registers where they are kept.
+
+        Args:
+            patches: Tokens of the visible patches.
+            with_cls: Whether the CLS is wanted; in the layers it is there in any case.
+        """
+        cls = self.cls_token.expand(len(patches), -1, -1)
+        registers = self.register_tokens.expand(len(patches), -1, -1)
+        wanted, others = [patches], []
+        (wanted if with_cls else others).insert(0, cls)
+        (others if self.drop_registers else wanted).append(registers)
+        # Attention does not care about order: what comes out stands first, and the last layer
+        # computes nothing else. Upstream: it computes all, and what is not wanted is cut off.
+        tokens = torch.cat([*wanted, *others], dim=1)
+        num = sum(part.shape[1] for part in wanted)
+        last = len(self.blocks) - 1
+        for index, block in enumerate(self.blocks):
+            tokens = block(tokens, num if index == last else None)
+        return tokens[:, :num]
 
 
 class Heads(nn.ModuleDict):
@@ -98,12 +111,18 @@ class Encoder(nn.Module):
         """Return the patch tokens of both inputs, nothing hidden."""
         return Pair(self.audio.patch_embed(as_picture(audio)), self.image.patch_embed(image))
 
-    def joint_patches(self, branches: Pair) -> Float[Tensor, "B N D"]:
+    def joint_patches(self, branches: Pair, num_patches: tuple[int, int]) -> Float[Tensor, "B N D"]:
         """Return audio and visual patch tokens after the joint layers, without CLS.
+
+        Args:
+            branches: What the branches returned, with the CLS or without.
+            num_patches: How many patches are among it, audio and image.
 
         Source: TG-DP section 3.1, the reconstruction path.
         """
-        parts = [self._split(tokens) for tokens in branches]
+        parts = [
+            self._split(tokens, num) for tokens, num in zip(branches, num_patches, strict=True)
+        ]
         patches = torch.cat([patches for patches, _ in parts], dim=1)
         # Registers stand last: attention does not care, and what is wanted comes first. Upstream:
         # they are cut out by the number of all patches, as if none were hidden.
@@ -156,7 +175,8 @@ class Encoder(nn.Module):
         """
         for block in [*self._joint_blocks(), *self._head(modality)]:
             tokens = block(tokens, modality) if isinstance(block, JointBlock) else block(tokens)
-        return self.norms[modality](self._split(tokens)[0])
+        num_patches = tokens.shape[1] - self.num_cls - self.num_registers
+        return self.norms[modality](self._split(tokens, num_patches)[0])
 
     def encode(self, picture: Tensor, modality: Modality) -> Float[Tensor, "B D"]:
         """Return the global vector of a full view of one modality: what retrieval compares.
@@ -199,7 +219,7 @@ class Encoder(nn.Module):
     def _num_pooled(self, tokens: Tensor) -> int:
         return 1 if self.num_cls else tokens.shape[1] - self.num_registers
 
-    def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the patches and the registers among what a branch returned."""
+    def _split(self, tokens: Tensor, num_patches: int) -> tuple[Tensor, Tensor]:
+        """Return the patches and the registers, which stand last among what a branch returned."""
         end = tokens.shape[1] - self.num_registers
-        return tokens[:, self.num_cls : end], tokens[:, end:]
+        return tokens[:, end - num_patches : end], tokens[:, end:]

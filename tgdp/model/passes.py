@@ -21,14 +21,22 @@ class Selections(NamedTuple):
     image: Selection
 
 
-def branch_tokens(encoder: Encoder, patches: Pair, visible: Selections) -> Pair:
-    """Return what the two branches make of the visible patches, (B, K + CLS + kept registers, D).
+def branch_tokens(
+    encoder: Encoder, patches: Pair, visible: Selections, *, with_cls: bool = True
+) -> Pair:
+    """Return what the two branches make of the visible patches, (B, CLS + K + kept registers, D).
+
+    Args:
+        encoder: The student's.
+        patches: Tokens of all patches.
+        visible: Which of them are seen.
+        with_cls: Whether the CLS is wanted; `reconstruct` does without, `contrast` does not.
 
     Source: TG-DP section 3.1; CAV-MAE section 2.3.
     """
     return Pair(
-        encoder.audio(masking.gather(patches.audio, visible.audio.ids_keep)),
-        encoder.image(masking.gather(patches.image, visible.image.ids_keep)),
+        encoder.audio(masking.gather(patches.audio, visible.audio.ids_keep), with_cls=with_cls),
+        encoder.image(masking.gather(patches.image, visible.image.ids_keep), with_cls=with_cls),
     )
 
 
@@ -38,7 +46,8 @@ def reconstruct(encoder: Encoder, decoder: Decoder, branches: Pair, visible: Sel
     Source: TG-DP section 3.1. Upstream (`forward_encoder`): the contrastive streams are computed as
     well and dropped.
     """
-    joint: Float[Tensor, "B K D"] = encoder.joint_patches(branches)
+    num_patches = visible.audio.ids_keep.shape[1], visible.image.ids_keep.shape[1]
+    joint: Float[Tensor, "B K D"] = encoder.joint_patches(branches, num_patches)
     return decoder(joint, visible.audio, visible.image)
 
 

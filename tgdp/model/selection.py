@@ -28,18 +28,28 @@ def select(
     Args:
         rule: `guided`, `sampled` or `guided_shuffled`.
         priority: Teacher attention, natural patch order; higher is more worth seeing.
-        noise: Uniform in [0, 1): the first N for the rule, the last N for what chance decides.
+        noise: Uniform in [0, 1): the first N for the rule, the next N for what chance decides;
+            as many as `num_draws` says, more are not looked at.
         ratio: Share of the patches hidden, in [0, 1).
         share: Share of the visible patches taken by the rule, the rest at random; in (0, 1].
 
     Source: TG-DP section 3.3; the share is ours.
     """
-    first, second = noise.chunk(2, dim=1)
-    merit = RULES[rule](priority, first)
-    return keep_lowest(-merit, ratio) if share == 1 else mixed(merit, second, ratio, share)
+    num = priority.shape[1]
+    merit = RULES[rule](priority, noise[:, :num])
+    if share == 1:
+        return keep_lowest(-merit, ratio)
+    return mixed(merit, noise[:, num : 2 * num], ratio, share)
 
 
-def guided(priority: Float[Tensor, "B N"], noise: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+def num_draws(rule: Rule, num_patches: int, share: float = 1.0) -> int:
+    """Return how many random numbers a sample takes."""
+    if share < 1:
+        return 2 * num_patches
+    return 0 if rule == "guided" else num_patches
+
+
+def guided(priority: Float[Tensor, "B N"], noise: Float[Tensor, "B M"]) -> Float[Tensor, "B N"]:
     """Return the priority itself: the patches that the teacher ranks highest stay.
 
     Source: TG-DP section 3.3. Upstream: the function that would do this, `ranked_masking`, is

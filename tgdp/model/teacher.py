@@ -54,13 +54,15 @@ def teacher_pass(
     the shuffled order, which makes guided masking random; gradients are tracked; the joint patch
     stream is computed and dropped; vectors are taken before the contrastive heads, ours after.
     """
+    if direction is None and not with_vectors:
+        return TeacherView(None, None)
     patches = teacher.embed(audio, image)
     branches = Pair(teacher.audio(patches.audio), teacher.image(patches.image))
     if direction is None:
         vectors = Pair(
             teacher.vector(branches.audio, "audio"), teacher.vector(branches.image, "image")
         )
-        return TeacherView(vectors if with_vectors else None, None)
+        return TeacherView(vectors, None)
     sound, sound_priority = teacher.priority(
         branches.audio, "audio", direction, with_vector=with_vectors
     )
