@@ -26,6 +26,9 @@ DRAWS = 200
 """Random draws over which a measure is taken."""
 
 
+HEADINGS = ("the released code", "measured", "released", "ours")
+
+
 class Effect(NamedTuple):
     """One departure: what was measured, as released, as ours."""
 
@@ -72,7 +75,8 @@ def overlap(one: Tensor, other: Tensor) -> float:
 def _priority(replay: Replay, direction: Direction) -> Pair:
     inputs = replay.inputs
     view = teacher_pass(replay.encoder, inputs.audio, inputs.image, direction, with_vectors=False)
-    assert view.priority is not None
+    if view.priority is None:
+        raise ValueError("a direction was given, so the teacher ranks")
     return view.priority
 
 

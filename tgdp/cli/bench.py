@@ -87,6 +87,33 @@ def parity(
         raise typer.Exit(1)
 
 
+@app.command()
+def departures(
+    figures: Annotated[
+        Path, typer.Argument(metavar="FILE.npz", help="Weights and inputs of the released model.")
+    ],
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table as docs/upstream.md holds it.")
+    ] = False,
+) -> None:
+    """Measure what the released code's defects do, and what ours does instead."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tgdp.bench.departures import HEADINGS, measure
+    from tgdp.bench.parity.figures import read_figures
+
+    rows = list(measure(read_figures(figures)))
+    if markdown:
+        for cells in (HEADINGS, ("---",) * len(HEADINGS), *rows):
+            typer.echo(f"| {' | '.join(cells)} |")
+        return
+    table = Table(*HEADINGS, show_lines=True)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
 def _show_parity(report: "Report") -> None:
     from rich.console import Console
     from rich.table import Table
