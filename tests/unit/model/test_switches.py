@@ -15,11 +15,14 @@ from switch_bench import (
     TEACHER,
     VECTORS,
     VISIBLE,
+    inputs,
     parts,
     with_changes,
 )
 
 from tgdp.model.schedules import Moment
+from tgdp.training.step import Batch
+from tgdp.training.trainer import build_learner, take_step
 
 CONTRAST_PATH = VISIBLE | VECTORS | CONTRAST
 RECONSTRUCTION_PATH = HIDDEN | PREDICTED | RECONSTRUCTION
@@ -184,6 +187,39 @@ def test_the_teacher_computes_what_it_is_there_for(changes, with_vectors, with_p
     found = parts(with_changes(changes))
     assert (found["teacher.vectors.audio"] is not None) == with_vectors
     assert (found["priority.image"] is not None) == with_priority
+
+
+def test_what_a_guided_step_sees_is_what_its_teacher_ranks_highest():
+    found = parts(with_changes({"contrastive.mask.audio_ratio": 0.75}))
+    for modality, kept in (("audio", 8), ("image", 8)):
+        best = found[f"priority.{modality}"].topk(kept, dim=1).indices
+        visible = ~found[f"visible.{modality}"]
+        assert visible.gather(1, best).all()
+        assert (visible.sum(dim=1) == kept).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "step", "momentum"),
+    [
+        ({"teacher.momentum": 0.9}, 5, 0.9),
+        ({"teacher.momentum": 0.0}, 5, 0.0),
+        ({"teacher.momentum": 0.9, "teacher.momentum_schedule": "cosine"}, 0, 0.9),
+        ({"teacher.momentum": 0.9, "teacher.momentum_schedule": "cosine"}, 5, 0.95),
+        ({"teacher.momentum": 0.9, "teacher.momentum_schedule": "cosine"}, 10, 1.0),
+    ],
+)
+def test_after_a_step_the_teacher_has_followed_by_the_momentum_of_that_step(
+    changes, step, momentum
+):
+    config = with_changes(changes)
+    learner = build_learner(config, torch.device("cpu"))
+    before = [one.clone() for one in learner.teacher.parameters()]
+    pair = inputs(config)
+    batch = Batch(pair.audio, pair.image, torch.arange(5), Moment(step, 11, 0))
+    take_step(config, learner, batch, rate=1e-2)
+    students = learner.student.encoder.parameters()
+    for old, new, student in zip(before, learner.teacher.parameters(), students, strict=True):
+        torch.testing.assert_close(new, momentum * old + (1 - momentum) * student)
 
 
 @pytest.mark.parametrize("steps", [96, 208, 304, 416, 512, 1024])
