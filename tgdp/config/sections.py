@@ -93,7 +93,8 @@ class ModelConfig(Section):
     )
     num_registers: int = Field(default=8, ge=0, le=64, description="register tokens per modality")
     keep_registers: bool = Field(
-        default=False, description="they pass through the joint layers too, and are dropped then"
+        default=False,
+        description="they pass through the joint layers and heads too, and are dropped behind them",
     )
     contrastive_head_layers: int = Field(
         default=0, ge=0, le=4, description="layers behind the joint ones, contrastive path only"
