@@ -6,18 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tgdp.config import Config, from_dict, override
-from tgdp.data.card import read_card
+from tgdp.config import Config
 from tgdp.data.files import write_whole
-from tgdp.errors import UserError
 from tgdp.evaluation.embed import embed_clips
 from tgdp.evaluation.retrieval import PROTOCOL, retrieve
+from tgdp.evaluation.stored import open_checkpoint
 from tgdp.model.encoder import Encoder
-from tgdp.training import checkpoint
 from tgdp.training.run_directory import RunDirectory
-from tgdp.training.trainer import build_learner, data_folder, pick_device, train
+from tgdp.training.trainer import data_folder, pick_device, train
 
 
 def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
@@ -81,25 +77,9 @@ def evaluate_checkpoint(
     Raises:
         UserError: The checkpoint or the data cannot be read, or there is no such split.
     """
-    stored = _load(where)
-    config = from_dict(yaml.safe_load(stored["config"]), str(where))
-    changes: dict[str, Any] = {} if split is None else {"evaluation.split": split}
-    if data is not None:
-        card = read_card(data)
-        changes |= {"data.folder": str(data.resolve()), "data.name": card.name}
-    config = override(config, changes, "--data" if split is None else "--split")
-    encoder = build_learner(config, pick_device(config)).student
-    encoder.load_state_dict(stored["student"])
-    return evaluate(encoder.encoder, config)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    if path.is_file():
-        return checkpoint.load(path)
-    stored = checkpoint.load_newest(RunDirectory(path).checkpoints)
-    if stored is None:
-        raise UserError(f"{path}: neither a checkpoint file nor a run directory that holds one")
-    return stored
+    stored = open_checkpoint(where, data, split)
+    stored.to(pick_device(stored.config))
+    return evaluate(stored.student.encoder, stored.config)
 
 
 def _missing(folder: Path) -> list[str]:

@@ -1,0 +1,77 @@
+"""A checkpoint as something to look at: its configuration and its weights, whole."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from tgdp.config import Config, from_dict, override
+from tgdp.data.card import read_card
+from tgdp.errors import UserError
+from tgdp.model.dual_path import Student
+from tgdp.model.encoder import Encoder
+from tgdp.model.teacher import build_teacher
+from tgdp.training import checkpoint
+from tgdp.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a checkpoint holds, on one device, in evaluation mode.
+
+    Attributes:
+        config: The run, on its own data or on another folder.
+        student: As trained.
+        teacher: Its slow copy; None where the run has none.
+        step: Steps taken.
+    """
+
+    config: Config
+    student: Student
+    teacher: Encoder | None
+    step: int
+
+    def to(self, device: torch.device) -> "Stored":
+        """Move the weights."""
+        self.student.to(device)
+        if self.teacher is not None:
+            self.teacher.to(device)
+        return self
+
+
+def open_checkpoint(where: Path, data: Path | None = None, split: str | None = None) -> Stored:
+    """Return a checkpoint, on the CPU, with the data that it is to be looked at on.
+
+    Args:
+        where: A run directory, whose newest checkpoint is taken, or a checkpoint file.
+        data: Prepared folder instead of the run's own.
+        split: Split instead of the run's own.
+
+    Raises:
+        UserError: The checkpoint cannot be read, or the folder is not prepared.
+    """
+    stored = _load(where)
+    config = from_dict(yaml.safe_load(stored["config"]), str(where))
+    changes: dict[str, Any] = {} if split is None else {"evaluation.split": split}
+    if data is not None:
+        card = read_card(data)
+        changes |= {"data.folder": str(data.resolve()), "data.name": card.name}
+    config = override(config, changes, "--data" if split is None else "--split")
+    student = Student(config)
+    student.load_state_dict(stored["student"])
+    teacher = None
+    if stored["teacher"] is not None:
+        teacher = build_teacher(student.encoder)
+        teacher.load_state_dict(stored["teacher"])
+    return Stored(config, student.eval(), teacher, stored["step"])
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if path.is_file():
+        return checkpoint.load(path)
+    stored = checkpoint.load_newest(RunDirectory(path).checkpoints)
+    if stored is None:
+        raise UserError(f"{path}: neither a checkpoint file nor a run directory that holds one")
+    return stored
