@@ -21,6 +21,9 @@ IMPORT_VERSION = 1
 BATCH = 1000
 """Points in one call: the most a server accepts."""
 
+PICTURES = "pictures/*.png"
+"""Pictures in a run's directory; they have the same folder among its artifacts."""
+
 STATUS: dict[State, str] = {
     "new": "SCHEDULED",
     "running": "RUNNING",
@@ -77,20 +80,18 @@ def import_run(
     change = "updated" if known else "created"
     if known and _is_stale(stored, points, status):
         store.client.delete_run(known.run_id)
-        stored, change = {}, "replaced"
-    run_id = (
-        known.run_id if known and change == "updated" else _create(store, directory, name, config)
-    )
+        known, stored, change = None, {}, "replaced"
+    run_id = known.run_id if known else _create(store, directory, name, config)
     written = _write_points(store, run_id, points, stored)
-    _write_params(store, run_id, config, known if change == "updated" else None)
-    _write_artifacts(store, run_id, directory)
+    _write_params(store, run_id, config, known)
+    if not _write_artifacts(store, run_id, directory):
+        stamp = _stamp(directory, with_pictures=False)  # The next import tries them again.
     _write_status(store, run_id, status)
     # Last: an import killed before this line is done again from the start.
     tags = {**describe(directory, config), "tgdp.imported": stamp}
     write_tags(store, run_id, tags)
-    return Imported(
-        TrackedRun(run_id, name or "", STATUS[status.state], tags=tags), change, written
-    )
+    run = TrackedRun(run_id, name or "", STATUS[status.state], tags=tags)
+    return Imported(run, change, written)
 
 
 def write_tags(store: Store, run_id: str, tags: Mapping[str, str]) -> None:
@@ -106,12 +107,14 @@ def metric_name(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
-def _stamp(directory: RunDirectory) -> str:
+def _stamp(directory: RunDirectory, *, with_pictures: bool = True) -> str:
     """Return a digest that changes whenever a file of the run or its state does."""
     parts: list[Any] = [IMPORT_VERSION, directory.status().state]
     d = directory
     files = (d.config_file, d.events_file, d.status_file, d.result_file, d.environment_file)
     parts += [_version(file) for file in files]
+    # A run without pictures keeps the stamp that it had before there were any.
+    parts += [(p.name, *_version(p)) for p in sorted(d.path.glob(PICTURES)) if with_pictures]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -222,10 +225,15 @@ def _write_params(store: Store, run_id: str, config: Config, known: TrackedRun |
         store.client.log_batch(run_id, params=params[start : start + 100])
 
 
-def _write_artifacts(store: Store, run_id: str, directory: RunDirectory) -> None:
+def _write_artifacts(store: Store, run_id: str, directory: RunDirectory) -> bool:
+    """Store the files of a run and say whether all of its pictures arrived."""
     for file in (directory.config_file, directory.result_file):
         if file.exists():
             store.keep(run_id, file)
+    before = len(store.problems)
+    for picture in sorted(directory.path.glob(PICTURES)):
+        store.keep(run_id, picture, picture.parent.name)
+    return len(store.problems) == before
 
 
 def _write_status(store: Store, run_id: str, status: Status) -> None:

@@ -92,11 +92,11 @@ class Store:
             if not token:
                 return found
 
-    def keep(self, run_id: str, file: Path) -> None:
+    def keep(self, run_id: str, file: Path, folder: str | None = None) -> None:
         """Store a file with a run; the numbers do not depend on it, so a failure is only noted."""
         client: Any = self.client
         try:
-            client.log_artifact(run_id, str(file))
+            client.log_artifact(run_id, str(file), folder)
         except Exception as error:  # boto3, paramiko and the like raise what they please.
             self.problems.append(f"{file}: not stored as an artifact ({error})")
 
