@@ -1,5 +1,6 @@
 """How every figure of the project looks."""
 
+import io
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,3 +48,10 @@ def save(made: Figure, folder: Path, stem: str) -> list[Path]:
     made.savefig(png, dpi=DPI)
     made.savefig(pdf, metadata={"CreationDate": None})
     return [png, pdf]
+
+
+def png(made: Figure) -> bytes:
+    """Return the figure as a PNG file, the same bytes for the same figure."""
+    held = io.BytesIO()
+    made.savefig(held, dpi=DPI, format="png")
+    return held.getvalue()

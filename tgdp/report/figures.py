@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 from tgdp.report.table import Table
 
@@ -21,11 +22,17 @@ def draw(table: Table, folder: Path, stem: str) -> list[Path]:
         folder: Where the files go.
         stem: Name of the files.
     """
-    for name in (table.sweep.name.replace("-", "_"), ANY_SWEEP):
-        for package in PACKAGES:
-            if _exists(f"{package}.{name}"):
-                return importlib.import_module(f"{package}.{name}").draw(table, folder, stem)
-    return []
+    own = drawing(table.sweep.name.replace("-", "_"))
+    found = drawing(ANY_SWEEP) if own is None else own
+    return [] if found is None else found.draw(table, folder, stem)
+
+
+def drawing(name: str) -> Any:
+    """Return the module `analysis/<name>.py`, or None where there is none."""
+    for package in PACKAGES:
+        if _exists(f"{package}.{name}"):
+            return importlib.import_module(f"{package}.{name}")
+    return None
 
 
 def _exists(module: str) -> bool:
