@@ -1,9 +1,11 @@
-"""`tgdp-report`: tables, figures and the dashboard from the runs in the results folder."""
+"""`tgdp-report`: tables, figures, pictures, the dashboard, from the runs in the results folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tgdp.cli import pictures
 
 if TYPE_CHECKING:
     from tgdp.report.produce import Made
@@ -13,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Tables, figures and charts of the runs in the results folder.
+    help="""Tables, figures, pictures and charts of the runs in the results folder.
 
     Example: [bold]tgdp-report tables masking[/bold]""",
 )
@@ -77,6 +79,10 @@ def figures(sweeps: Sweeps = None, results: Results = RESULTS) -> None:
     made = produce.write(results, produce.every(sweeps or []))
     _list([path for one in made for path in one.figures])
     _next_of(made)
+
+
+app.command()(pictures.reconstructions)
+app.command()(pictures.priorities)
 
 
 @app.command()
