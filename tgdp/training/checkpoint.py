@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,13 +29,9 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
         UserError: The disk is full or not writable; earlier checkpoints are whole.
     """
     path = folder / f"step-{step:08d}.pt"
-    temporary = path.with_suffix(".tmp")
     try:
-        with temporary.open("wb") as file:
-            _write(file, {"format": FORMAT, "step": step, **state})
-        temporary.replace(path)
+        write(path, {"format": FORMAT, "step": step, **state})
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UserError(
             f"{path}: cannot write the checkpoint ({error.strerror}); "
             "earlier checkpoints are whole: free space and start the same command again"
@@ -42,6 +39,22 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     for old in paths(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file of plain types and tensors by temporary file and rename.
+
+    Raises:
+        OSError: The disk is full or not writable; what was there before is whole.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            _write(file, content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def load_newest(folder: Path) -> dict[str, Any] | None:
@@ -80,7 +93,7 @@ def paths(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.pt"), reverse=True)
 
 
-def _write(file: IO[bytes], state: dict[str, Any]) -> None:
+def _write(file: IO[bytes], state: Mapping[str, Any]) -> None:
     watched = _Watched(file)
     try:
         torch.save(state, watched)  # pyright: ignore[reportArgumentType] (it only writes)

@@ -195,7 +195,7 @@ def _config(sizes: Sizes, heads: Heads, where: str) -> Config:
         "decoder": {
             "width": decoder,
             "num_heads": heads.decoder
-            or _heads(decoder, DECODER_HEAD_WIDTH, "--decoder-heads", where),
+            or _heads(decoder, DECODER_HEAD_WIDTH, "Heads(decoder=...)", where),
             "num_layers": sizes.decoder_layers or 8,
         },
     }
