@@ -1,7 +1,6 @@
 """What a student starts from: the mapping of an MAE, by name from a CAV-MAE, refusals."""
 
 import hashlib
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,46 +231,3 @@ def test_the_teacher_starts_from_the_same_weights_and_scratch_from_none(tmp_path
     kernels = [each.student.state_dict()[name] for each in (learner, resumed, plain)]
     assert not torch.equal(kernels[0], kernels[1])
     assert torch.equal(kernels[1], kernels[2])
-
-
-@pytest.fixture
-def narrow(monkeypatch):
-    """Let timm's model have the width of these tests."""
-    sizes = {"model.width": 64, "model.num_heads": 1}
-    monkeypatch.setattr("tgdp.model.initial.TIMM_MAE_SIZES", sizes)
-
-
-def test_imagenet_mae_comes_from_timm_and_its_licence_is_said(narrow, monkeypatch, caplog):
-    asked = []
-
-    def create(name, *, pretrained):
-        asked.append((name, pretrained))
-        model = torch.nn.Module()
-        model.state_dict = lambda: random(MAE)
-        return model
-
-    monkeypatch.setattr(timm, "create_model", create)
-    config = override(presets.paper(), {**SIZE, "init.source": "imagenet_mae"})
-    with caplog.at_level(logging.WARNING):
-        _, done = started(config)
-    assert asked == [("vit_base_patch16_224.mae", True)]
-    assert caplog.text.count("CC BY-NC 4.0, for non-commercial use only") == 1
-    assert done.source == "timm vit_base_patch16_224.mae"
-
-
-def test_without_a_network_the_error_offers_a_file(narrow, monkeypatch):
-    def create(name, *, pretrained):
-        raise OSError("cannot reach the hub\nlong trace")
-
-    monkeypatch.setattr(timm, "create_model", create)
-    config = override(presets.paper(), {**SIZE, "init.source": "imagenet_mae"})
-    with pytest.raises(UserError, match=r"\(cannot reach the hub\).*--set init\.source=file"):
-        initialise(Student(config), config)
-
-
-def test_other_sizes_are_refused_before_anything_is_fetched(monkeypatch):
-    monkeypatch.delattr(timm, "create_model")
-    config = override(presets.paper(), {**SIZE, "init.source": "imagenet_mae"})
-    message = r"model\.width is 64, the file's is 768; model\.num_heads is 1, the file's is 12"
-    with pytest.raises(UserError, match=message):
-        initialise(Student(config), config)
