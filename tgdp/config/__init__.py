@@ -1,22 +1,16 @@
 """What a run is: one frozen, fully resolved configuration, and the signature that names it."""
 
 from tgdp.config.checks import MEL_BINS, num_kept
-from tgdp.config.sections import (
-    Config,
+from tgdp.config.inputs import DataConfig, DecoderConfig, InitConfig, ModelConfig
+from tgdp.config.method import (
     ContrastiveConfig,
     ContrastiveMask,
-    DataConfig,
-    DecoderConfig,
     DistillationConfig,
-    EvaluationConfig,
-    InitConfig,
     MaskConfig,
-    ModelConfig,
     ReconstructionConfig,
-    RuntimeConfig,
     TeacherConfig,
-    TrainingConfig,
 )
+from tgdp.config.root import Config, EvaluationConfig, RuntimeConfig, TrainingConfig
 from tgdp.config.signature import flatten, keys, pretrain_signature, science, signature
 from tgdp.config.text import dump, from_dict, load, override, parse_assignments, to_dict
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from tgdp.config.sections import Config, MaskConfig
+    from tgdp.config.method import MaskConfig
+    from tgdp.config.root import Config
 
 MEL_BINS = 128
 """Kaldi log-mel bins; the released front end knows no other number."""

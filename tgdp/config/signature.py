@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tgdp.config.sections import RUNTIME, Config
+from tgdp.config.fields import RUNTIME
+from tgdp.config.root import Config
 
 SIGNATURE_VERSION = 1
 """Raised when the way a signature is computed changes; it enters every signature."""

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tgdp.config.sections import Config
+from tgdp.config.root import Config
 from tgdp.config.signature import keys
 from tgdp.errors import UserError, unknown_name
 
