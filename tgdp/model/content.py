@@ -3,7 +3,21 @@
 import hashlib
 from pathlib import Path
 
+from tgdp.config import Config, override
 from tgdp.errors import UserError
+
+
+def named_by_content(config: Config) -> Config:
+    """Return the configuration with the hash of its start file, so that the run is named by it.
+
+    Raises:
+        UserError: The file is absent or cannot be read.
+    """
+    file = config.init.file
+    if config.init.source != "file" or file is None or config.init.sha256:
+        return config
+    content = {"init.sha256": sha256_of(file), "init.file": str(file.resolve())}
+    return override(config, content, "init.file")
 
 
 def sha256_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tgdp.config import Config, override, signature
+from tgdp.model.content import named_by_content
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def expand(sweep: Sweep, base: Config, seeds: tuple[int, ...] | None = None) -> 
     for seed in seeds or sweep.seeds:
         for variant in sweep.variants:
             where = f"sweep {sweep.name}, row '{variant.label}'"
-            config = override(base, {**variant.changes, "seed": seed}, where)
+            config = named_by_content(override(base, {**variant.changes, "seed": seed}, where))
             cells.append(Cell(variant, seed, config, signature(config)))
     return tuple(cells)
 

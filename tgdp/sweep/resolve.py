@@ -8,6 +8,7 @@ from typing import Any
 from tgdp import presets
 from tgdp.config import Config, override, parse_assignments
 from tgdp.errors import UserError
+from tgdp.model.content import named_by_content
 from tgdp.sweep.declare import Sweep
 
 DEFAULT_PRESET = "tiny"
@@ -78,19 +79,7 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
     # ... and a split named through `--set` wins over the default.
     config = override(override(config, chosen, f"data folder {folder}"), every_row, where)
     _check_splits(config, splits)
-    config = _with_start_content(config)
-    return Base(config, _notes(config, splits), words.data is None)
-
-
-def _with_start_content(config: Config) -> Config:
-    """Name the start weights of a configuration by their content, so that the run is too."""
-    file = config.init.file
-    if config.init.source != "file" or file is None or config.init.sha256:
-        return config
-    from tgdp.model.content import sha256_of
-
-    content = {"init.sha256": sha256_of(file), "init.file": str(file.resolve())}
-    return override(config, content, "--set init.file")
+    return Base(named_by_content(config), _notes(config, splits), words.data is None)
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:

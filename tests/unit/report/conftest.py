@@ -8,7 +8,7 @@ from tgdp.report.collect import collect
 from tgdp.report.table import build
 from tgdp.sweep import track
 
-ERROR = "RuntimeError: loss is nan | 5% of_all & more"
+ERROR = "RuntimeError: loss is nan | 5% of_all & on"
 
 
 @pytest.fixture(scope="session")

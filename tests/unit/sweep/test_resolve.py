@@ -1,11 +1,12 @@
 """The base of a sweep: what the command line may say, and what is refused with a reason."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tgdp.errors import UserError
-from tgdp.sweep.declare import expand
+from tgdp.sweep.declare import Variant, expand
 from tgdp.sweep.discover import load_sweep, sweep_names
 from tgdp.sweep.resolve import Words, embedded_folder, parse_seeds, resolve_base
 
@@ -106,3 +107,15 @@ def test_seeds_are_a_number_or_a_list(text: str | None, seeds: tuple[int, ...] |
 def test_bad_seeds_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="--seeds"):
         parse_seeds(text)
+
+
+def test_rows_that_start_from_different_files_are_different_runs(make_data, toy, tmp_path) -> None:
+    rows = []
+    for name in ("a", "b", "copy of a"):
+        file = tmp_path / f"{name}.pth"
+        file.write_bytes(name.removeprefix("copy of ").encode())
+        rows.append(Variant(name, {"init.source": "file", "init.file": str(file)}))
+    sweep = replace(toy, variants=tuple(rows))
+    cells = expand(sweep, resolve_base(sweep, Words(data=make_data()), RESULTS).config, (0,))
+    first, other, copy = (cell.signature for cell in cells)
+    assert first == copy != other

@@ -8,7 +8,7 @@ from tgdp.bench.parity.checks import STEP, Check
 from tgdp.bench.parity.difference import Difference, ratio
 from tgdp.bench.parity.figures import Figures
 from tgdp.bench.parity.replay import Replay
-from tgdp.model.upstream import our_name
+from tgdp.model.released.names import our_name
 
 GROUPS = {
     "tokens and modality embeddings": r"register_tokens|.*(_token|\.modality(_audio|_image)?)$",

@@ -14,9 +14,9 @@ from tgdp.errors import UserError
 from tgdp.losses.objective import Losses
 from tgdp.model.dual_path import Inputs, Outputs, Student, forward
 from tgdp.model.encoder import Encoder, Modality, Pair
+from tgdp.model.released.names import from_released
 from tgdp.model.schedules import Moment
 from tgdp.model.teacher import TeacherView, teacher_pass
-from tgdp.model.upstream import from_released
 from tgdp.training.step import weigh
 
 Path = Literal["reconstruction", "contrastive", "teacher"]
