@@ -1,9 +1,12 @@
-"""A strategy over all configurations that a model is built from, contradictory ones too."""
+"""Draws from the space of all configurations that a model is built from, contradictory ones too.
 
-from typing import Any, Literal, get_args, get_origin
+One random generator makes a whole draw. As a strategy with a part for each field, hypothesis would
+spend most of its examples on small changes of few draws.
+"""
 
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from tgdp import presets
 from tgdp.config import keys, override
@@ -35,26 +38,33 @@ def _field(key: str) -> Any:
     return type(section).model_fields[leaf]
 
 
-RATIO = st.sampled_from([0.5, 0.75, 0.25, 0.9, 0.99, 0.0]) | st.floats(0, 0.9)
-MAYBE_RATIO = st.none() | RATIO
-WEIGHT = st.sampled_from([1.0, 0.01, 0.0]) | st.floats(0, 100)
+class Range(NamedTuple):
+    """Any number between two."""
 
-NUMBERS: dict[str, SearchStrategy[Any]] = {
-    "data.image_size": st.sampled_from([8, 16, 24, 32, 48]),
-    "data.segment_steps": st.sampled_from([48, 16, 64, 96, 104]),
-    "data.clip_steps": st.sampled_from([64, 16, 112]),
-    "model.width": st.sampled_from([8, 12, 16, 18]),
-    "model.num_heads": st.sampled_from([1, 2, 3, 4]),
-    "model.modality_layers": st.integers(0, 2),
-    "model.joint_layers": st.integers(1, 3),
-    "model.mlp_ratio": st.sampled_from([1.0, 0.5, 4.0, 0.1]),
-    "model.num_registers": st.sampled_from([0, 1, 4, 8]),
-    "model.contrastive_head_layers": st.integers(0, 2),
-    "model.image_patch": st.sampled_from([1, 4, 8, 16]),
-    "model.audio_patch": st.sampled_from([16, 1, 8, 32, 48, 64, 128]),
-    "model.decoder.width": st.sampled_from([8, 12, 16, 10]),
-    "model.decoder.num_layers": st.integers(1, 2),
-    "model.decoder.num_heads": st.sampled_from([1, 2, 4, 3]),
+    low: float
+    high: float
+
+
+RATIO = (0.5, 0.75, 0.25, 0.9, 0.99, 0.0, *[Range(0, 0.9)] * 4)
+MAYBE_RATIO = (None, None, *RATIO)
+WEIGHT = (1.0, 0.01, 0.0, Range(0, 100))
+
+NUMBERS: Mapping[str, Sequence[Any]] = {
+    "data.image_size": (8, 16, 24, 32, 48),
+    "data.segment_steps": (16, 48, 64, 96, 104),
+    "data.clip_steps": (16, 64, 112),
+    "model.width": (8, 12, 16, 18),
+    "model.num_heads": (1, 2, 3, 4),
+    "model.modality_layers": (0, 1, 2),
+    "model.joint_layers": (1, 2, 3),
+    "model.mlp_ratio": (0.1, 0.5, 1.0, 2.5, 4.0),
+    "model.num_registers": (0, 1, 4, 8),
+    "model.contrastive_head_layers": (0, 1, 2),
+    "model.image_patch": (1, 4, 8, 16),
+    "model.audio_patch": (1, 8, 16, 32, 48, 64, 128),
+    "model.decoder.width": (8, 10, 12, 16),
+    "model.decoder.num_layers": (1, 2),
+    "model.decoder.num_heads": (1, 2, 3, 4),
     "reconstruction.mask.ratio": RATIO,
     "reconstruction.mask.audio_ratio": MAYBE_RATIO,
     "reconstruction.mask.image_ratio": MAYBE_RATIO,
@@ -66,12 +76,12 @@ NUMBERS: dict[str, SearchStrategy[Any]] = {
     "contrastive.mask.audio_ratio": MAYBE_RATIO,
     "contrastive.mask.image_ratio": MAYBE_RATIO,
     "contrastive.mask.from_ratio": MAYBE_RATIO,
-    "contrastive.mask.guided_share": st.sampled_from([1.0, 0.5, 0.01]) | st.floats(0.01, 1),
-    "contrastive.mask.warmup_steps": st.sampled_from([0, 0, 3, 99]),
-    "contrastive.mask.warmup_epochs": st.sampled_from([0, 0, 1, 99]),
+    "contrastive.mask.guided_share": (1.0, 0.5, 0.01, Range(0.01, 1)),
+    "contrastive.mask.warmup_steps": (0, 0, 3, 99),
+    "contrastive.mask.warmup_epochs": (0, 0, 1, 99),
     "contrastive.weight": WEIGHT,
-    "contrastive.temperature": st.sampled_from([0.01, 0.05, 1.0, 100.0]),
-    "teacher.momentum": st.sampled_from([0.0, 0.5, 0.999, 1.0]),
+    "contrastive.temperature": (0.01, 0.05, 1.0, 100.0),
+    "teacher.momentum": (0.0, 0.5, 0.999, 1.0),
     "distillation.weight": WEIGHT,
 }
 
@@ -89,11 +99,7 @@ CHOICES = {
     if get_origin(_field(key).annotation) is Literal
 }
 
-SPACE: dict[str, SearchStrategy[Any]] = {
-    **NUMBERS,
-    **{key: st.sampled_from(values) for key, values in CHOICES.items()},
-    **{key: st.booleans() for key in FLAGS},
-}
+SPACE: Mapping[str, Sequence[Any]] = {**NUMBERS, **CHOICES, **dict.fromkeys(FLAGS, (False, True))}
 
 
 def _patches(new: dict[str, Any]) -> None:
@@ -111,7 +117,6 @@ def _widths(new: dict[str, Any]) -> None:
         new[f"{part}.width"] -= new[f"{part}.width"] % 4
         if new[f"{part}.width"] % new[f"{part}.num_heads"]:
             new[f"{part}.num_heads"] = 2
-    new["model.mlp_ratio"] = max(0.5, new["model.mlp_ratio"])
 
 
 def _ratios(new: dict[str, Any]) -> None:
@@ -173,12 +178,16 @@ MENDS = (
 """Each takes one kind of contradiction out of a draw."""
 
 
-@st.composite
-def changes(draw: st.DrawFn) -> dict[str, Any]:
+def draw(chance: Random) -> dict[str, Any]:
     """Draw every field and take the contradictions out, but in one draw of two leave one kind."""
-    new = {key: draw(strategy, label=key) for key, strategy in SPACE.items()}
-    left = draw(st.integers(0, 2 * len(MENDS)), label="left contradictory")
-    for number, mend in enumerate(MENDS, start=1):
+    new = {key: _pick(chance, values) for key, values in SPACE.items()}
+    left = chance.randrange(2 * len(MENDS))
+    for number, mend in enumerate(MENDS):
         if number != left:
             mend(new)
     return new
+
+
+def _pick(chance: Random, values: Sequence[Any]) -> Any:
+    value = chance.choice(values)
+    return chance.uniform(*value) if isinstance(value, Range) else value
