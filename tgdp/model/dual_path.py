@@ -45,6 +45,16 @@ class Student(nn.Module):
         learned = config.contrastive.learned_temperature
         self.log_temperature = nn.Parameter(start) if learned else None
 
+    @torch.no_grad()
+    def hold_temperature(self) -> None:
+        """Put a learned temperature back to its bound; called after each update.
+
+        The parameter is held, not its value: what is cut off later passes no gradient, and so would
+        never leave the bound again.
+        """
+        if self.log_temperature is not None:
+            self.log_temperature.clamp_min_(math.log(LOWEST_TEMPERATURE))
+
 
 class Outputs(NamedTuple):
     """What one forward side computed; None where the configuration leaves a part out.
@@ -107,15 +117,12 @@ def forward(
 
 
 def temperature(config: Config, student: Student) -> Float[Tensor, ""] | float:
-    """Return what divides the cosines: the configured number, or the learned one, at least 0.01.
+    """Return what divides the cosines: the configured number, or the learned one.
 
     Source: fixed at 0.05 in the released code; the learned form and its bound are CLIP's.
     """
     if student.log_temperature is None:
         return config.contrastive.temperature
-    # The parameter itself is held: a value cut off later would pass no gradient, and stay cut off.
-    with torch.no_grad():
-        student.log_temperature.clamp_min_(math.log(LOWEST_TEMPERATURE))
     return student.log_temperature.exp()
 
 

@@ -124,6 +124,7 @@ def take_step(config: Config, learner: Learner, batch: Batch, rate: float) -> tu
     losses.total.backward()
     norm = nn.utils.clip_grad_norm_(learner.student.parameters(), config.training.clip_norm)
     learner.optimizer.step()
+    learner.student.hold_temperature()
     if learner.teacher is not None:
         follow(learner.teacher, learner.student.encoder, momentum(config.teacher, batch.moment))
     learner.step += 1

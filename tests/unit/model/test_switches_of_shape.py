@@ -54,6 +54,7 @@ def test_a_learned_temperature_is_held_at_its_bound_and_can_leave_it_again():
     student = Student(config)
     with torch.no_grad():
         student.log_temperature.fill_(math.log(1e-4))
+    student.hold_temperature()
     held = temperature(config, student)
     assert held.item() == pytest.approx(LOWEST_TEMPERATURE)
     held.backward()
