@@ -34,7 +34,7 @@ def contrastive_loss(
         two_way: The mean of both directions; otherwise each picture looks for its sound.
         gathered: Candidates come from all ranks, with gradients; otherwise from this rank alone.
 
-    Source: TG-DP section 3.3; released `forward_contrastive` and `forward_contrastive_all_gather`.
+    Source: TG-DP section 3.3; released lines 613 to 644 (one rank) and 562 to 610 (gathered).
     Upstream: the gathered form needs a process group even on one device, and equal batches.
     """
     bring = gather if gathered else own

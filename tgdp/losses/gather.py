@@ -34,7 +34,7 @@ def gather(vectors: Float[Tensor, "B D"]) -> Gathered:
     batch. Batches may differ in size, but then each rank's loss must be multiplied by
     its size x ranks / all pairs for that to hold.
 
-    Source: TG-DP section 3.3, "negatives gathered from all ranks with gradients".
+    Source: TG-DP section 3.3; released lines 571 to 582.
     """
     if not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
         return own(vectors)

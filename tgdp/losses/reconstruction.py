@@ -19,7 +19,7 @@ def reconstruction_loss(
         masked: True where a patch was hidden.
         pixel_norm: Targets are normalised patch by patch first.
 
-    Source: MAE; released `forward_mae_loss`.
+    Source: MAE; released lines 647 to 667 (`forward_mae_loss`).
     """
     if pixel_norm:
         mean, variance = target.mean(dim=-1, keepdim=True), target.var(dim=-1, keepdim=True)

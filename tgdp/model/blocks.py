@@ -119,7 +119,7 @@ class Mlp(nn.Module):
 class Block(nn.Module):
     """Pre-norm layer of a modality branch, of a contrastive head or of the decoder.
 
-    Upstream: every such layer carries two more pairs of norms that it never uses.
+    Upstream (released lines 88 to 124): it carries two more pairs of norms that nothing reads.
     """
 
     def __init__(self, width: int, num_heads: int, mlp_ratio: float) -> None:
@@ -182,7 +182,7 @@ class JointBlock(nn.Module):
     ) -> Ranked:
         """Return the first `num` tokens after the layer and the attention that ranks the patches.
 
-        Source: TG-DP section 3.3 (`cls_to_patch`); released `get_patch2cls_rank` (`patch_to_cls`).
+        Source: TG-DP section 3.3 (`cls_to_patch`); released line 393 (`patch_to_cls`).
         """
         update, priority = self.attn.ranked(self.norm1[stream](tokens), num, num_patches, direction)
         if update is None:

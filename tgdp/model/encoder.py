@@ -118,7 +118,7 @@ class Encoder(nn.Module):
             branches: What the branches returned, with the CLS or without.
             num_patches: How many patches are among it, audio and image.
 
-        Source: TG-DP section 3.1, the reconstruction path.
+        Source: TG-DP section 3.1, the reconstruction path; released lines 474 to 479.
         """
         parts = [
             self._split(tokens, num) for tokens, num in zip(branches, num_patches, strict=True)
@@ -136,7 +136,7 @@ class Encoder(nn.Module):
             tokens: What the branch returned.
             modality: Whose norms and head apply.
 
-        Source: TG-DP section 3.1, the contrastive path; mean pooling: CAV-MAE.
+        Source: TG-DP section 3.1, the contrastive path; released lines 491 to 520. Mean: CAV-MAE.
         """
         heads, num = self._head(modality), self._num_pooled(tokens)
         tokens = self._chain(tokens, modality, None if heads else num)
@@ -154,7 +154,7 @@ class Encoder(nn.Module):
 
         The attention is that of the last joint layer, averaged over heads.
 
-        Source: TG-DP section 3.2.
+        Source: TG-DP section 3.2; released lines 482 to 489 and 393.
         """
         num_patches = tokens.shape[1] - 1 - self.num_registers
         num = (tokens.shape[1] if self._head(modality) else 1) if with_vector else 0
@@ -171,7 +171,7 @@ class Encoder(nn.Module):
     ) -> Float[Tensor, "B P D"]:
         """Return the patches of one modality after the joint layers, its head and its norm.
 
-        Source: released `forward_feat`, where they are returned beside the CLS.
+        Source: released lines 767 to 839 (`forward_feat`), beside the CLS.
         """
         for block in [*self._joint_blocks(), *self._head(modality)]:
             tokens = block(tokens, modality) if isinstance(block, JointBlock) else block(tokens)

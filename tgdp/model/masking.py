@@ -2,6 +2,8 @@
 
 A selection is always made from a score a patch: the patches with the lowest score stay. What the
 teacher has to say about it is in `selection`.
+
+"Released lines" here and elsewhere are those of `src/models/cavmae_dp.py`, commit 978274c.
 """
 
 from typing import Literal, NamedTuple
@@ -40,7 +42,7 @@ def random(noise: Float[Tensor, "B N"], ratio: float) -> Selection:
         noise: Uniform in [0, 1).
         ratio: Share of the patches hidden, in [0, 1).
 
-    Source: MAE; released `random_masking_unstructured`.
+    Source: MAE; released lines 297 to 322 (`random_masking_unstructured`).
     """
     return keep_lowest(noise, ratio)
 
@@ -61,8 +63,8 @@ def structured(
         grid: Rows are frequency, columns time.
         structure: Which lines are hidden.
 
-    Source: CAV-MAE, released `random_masking_structured`. Upstream: the grid is a literal
-    8 x 64, so any other length fails; the lines come from Python's global generator.
+    Source: CAV-MAE; released lines 324 to 371 (`random_masking_structured`). Upstream: the grid is
+    a literal 8 x 64, so any other length fails; the lines come from Python's global generator.
     """
     patches, rows, columns = noise.split([grid.num_patches, grid.rows, grid.columns], dim=1)
     score = patches.unflatten(1, (grid.rows, grid.columns))

@@ -32,7 +32,7 @@ def branch_tokens(
         visible: Which of them are seen.
         with_cls: Whether the CLS is wanted; `reconstruct` does without, `contrast` does not.
 
-    Source: TG-DP section 3.1; CAV-MAE section 2.3.
+    Source: TG-DP section 3.1; CAV-MAE section 2.3; released lines 446 to 472.
     """
     return Pair(
         encoder.audio(masking.gather(patches.audio, visible.audio.ids_keep), with_cls=with_cls),
@@ -43,8 +43,8 @@ def branch_tokens(
 def reconstruct(encoder: Encoder, decoder: Decoder, branches: Pair, visible: Selections) -> Pair:
     """Return the predicted pixels of every patch, (B, N, P) for each modality.
 
-    Source: TG-DP section 3.1. Upstream (`forward_encoder`): the contrastive streams are computed as
-    well and dropped.
+    Source: TG-DP section 3.1; released lines 474 to 479 and 525 to 560. Upstream: the contrastive
+    streams are computed as well and dropped.
     """
     num_patches = visible.audio.ids_keep.shape[1], visible.image.ids_keep.shape[1]
     joint: Float[Tensor, "B K D"] = encoder.joint_patches(branches, num_patches)
@@ -54,8 +54,8 @@ def reconstruct(encoder: Encoder, decoder: Decoder, branches: Pair, visible: Sel
 def contrast(encoder: Encoder, branches: Pair) -> Pair:
     """Return the global vectors of what the branches saw, (B, D) for each modality.
 
-    Source: TG-DP section 3.3. Upstream (`forward_encoder`): the joint patch stream is computed as
-    well and dropped.
+    Source: TG-DP section 3.3; released lines 491 to 520 and 715 to 720. Upstream: the joint patch
+    stream is computed as well and dropped.
     """
     return Pair(
         encoder.vector(branches.audio, "audio"),

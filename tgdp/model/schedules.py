@@ -45,7 +45,7 @@ def mask_ratios(mask: MaskConfig, moment: Moment, seed: int, path: str) -> Ratio
         path: Name of the pass; each has draws of its own.
 
     Source: constant: TG-DP; a curriculum is named there as future work; uniform: CAV-MAE Sync's
-    released `multi_ratio_masking`. Upstream: on one device the generator is seeded with 0 at every
+    released lines 681 to 695. Upstream: on one device the generator is seeded with 0 at every
     step, so that the random ratio is a constant. Here it depends on seed and step alone, and is
     thereby the same on every rank.
     """

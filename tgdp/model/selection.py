@@ -53,7 +53,7 @@ def guided(priority: Float[Tensor, "B N"], noise: Float[Tensor, "B M"]) -> Float
     """Return the priority itself: the patches that the teacher ranks highest stay.
 
     Source: TG-DP section 3.3. Upstream: the function that would do this, `ranked_masking`, is
-    called (cavmae_dp.py lines 438 and 439) and defined nowhere.
+    called (released lines 438 and 439) and defined nowhere.
     """
     del noise
     return priority
@@ -64,7 +64,7 @@ def sampled(priority: Float[Tensor, "B N"], noise: Float[Tensor, "B N"]) -> Floa
 
     The patches are drawn one after another, each in proportion to its priority among those left.
 
-    Source: TG-DP section 3.3. Upstream (`get_patch2cls_rank`, mode `prob`): the logits are the raw
+    Source: TG-DP section 3.3. Upstream (released lines 395 to 409): the logits are the raw
     attention means, whose softmax is almost uniform; here they are the logarithms of the priorities
     normalised to 1.
     """
@@ -80,7 +80,7 @@ def guided_shuffled(
     """Return the priorities in the order of shuffled tokens, as if it were the natural order.
 
     Source: what the released code does. Its teacher shuffles all tokens before the first layer, and
-    the ranks it returns count places in that order (cavmae_dp.py lines 438 to 443 and 393).
+    the ranks it returns count places in that order (released lines 427 to 436, 393 and 674).
     """
     return priority.gather(1, noise.argsort(dim=1, stable=True))
 

@@ -50,9 +50,10 @@ def teacher_pass(
         direction: Attention that ranks the patches; None where no ranking is needed.
         with_vectors: Whether the global vectors are needed, as distillation does.
 
-    Source: TG-DP section 3.2. Upstream: the teacher's tokens are shuffled and the ranks refer to
-    the shuffled order, which makes guided masking random; gradients are tracked; the joint patch
-    stream is computed and dropped; vectors are taken before the contrastive heads, ours after.
+    Source: TG-DP section 3.2; released lines 482 to 489 and 672 to 679. Upstream: the tokens are
+    shuffled and the ranks refer to the shuffled order, which makes guided masking random; gradients
+    are tracked; the joint patch stream is computed and dropped; vectors are taken before the
+    contrastive heads, ours after.
     """
     if direction is None and not with_vectors:
         return TeacherView(None, None)
