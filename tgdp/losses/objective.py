@@ -51,7 +51,8 @@ def objective(
         teacher: The teacher's for the same clips; None where nothing is distilled.
         temperature: Of the contrastive loss.
 
-    Source: TG-DP section 3. Upstream (released lines 702 to 741): a reconstruction weight of 0 crashes.
+    Source: TG-DP section 3; released lines 702 to 740. Upstream: a reconstruction weight of 0
+    crashes in the line after them.
     """
     audio = image = nce = accuracy = distilled = None
     terms: list[Tensor] = []

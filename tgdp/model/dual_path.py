@@ -94,8 +94,8 @@ def forward(
         inputs: Segments and pictures.
         noise: Where the random numbers of the masks come from.
 
-    Source: TG-DP section 3; released lines 669 to 756. Upstream: the masks of the second pass are returned beside the
-    reconstructions of the first.
+    Source: TG-DP section 3; released lines 669 to 756. Upstream: the masks of the second pass are
+    returned beside the reconstructions of the first.
     """
     encoder, decoder = student.encoder, student.decoder
     patches = encoder.embed(inputs.audio, inputs.image)
