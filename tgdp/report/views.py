@@ -13,7 +13,7 @@ from typing import Any
 
 from tgdp.sweep.declare import Metric, Sweep
 from tgdp.sweep.track_run import short_name
-from tgdp.sweep.track_summary import Summary
+from tgdp.sweep.track_summary import Summary, row_tag
 
 TRAINING = ("train/loss/total", "train/loss/contrastive", "perf/samples_per_s")
 """Curves below the results."""
@@ -76,7 +76,7 @@ def _state(sweep: Sweep, summary: Summary, dataset: str) -> dict[str, Any]:
     charts = [*_result_charts(sweep, dataset), *_training_charts()]
     return {
         "searchFilter": f"tags.`tgdp.base.{sweep.name}` = '{summary.base}'",
-        "orderByKey": f"params.`{sweep.key}`" if sweep.key else "attributes.start_time",
+        "orderByKey": _varied(sweep),
         "orderByAsc": True,
         "selectedColumns": _columns(sweep, dataset),
         "runsHiddenMode": "SHOWALL",
@@ -165,9 +165,13 @@ def _section(name: str, title: str) -> dict[str, Any]:
 
 def _columns(sweep: Sweep, dataset: str) -> list[str]:
     """Return the columns of the list of runs."""
-    varied = [f"params.`{sweep.key}`"] if sweep.key else []
     metrics = [f"metrics.`{_shown(metric, dataset)}`" for metric in sweep.metrics]
-    return [*metrics, *varied, "params.`seed`", "tags.`tgdp.state`", "tags.`tgdp.signature`"]
+    return [*metrics, _varied(sweep), "params.`seed`", "tags.`tgdp.state`", "tags.`tgdp.signature`"]
+
+
+def _varied(sweep: Sweep) -> str:
+    """Return what tells the rows apart: the key that they vary, else their label."""
+    return f"params.`{sweep.key}`" if sweep.key else f"tags.`{row_tag(sweep.name)}`"
 
 
 def _shown(metric: Metric, dataset: str) -> str:

@@ -209,6 +209,6 @@ def _import_all(
 
 
 def _run_name(sweep: Sweep, cell: Cell, base_words: str) -> str:
-    what = sweep.key.rsplit(".", 1)[-1] if sweep.key else sweep.name
+    what = f"{sweep.key.rsplit('.', 1)[-1]}=" if sweep.key else ""
     # What tells runs apart comes first: the UI cuts names.
-    return f"{what}={cell.variant.label} seed={cell.seed} {base_words or sweep.name}"
+    return f"{what}{cell.variant.label} seed={cell.seed} {base_words or sweep.name}"

@@ -116,10 +116,15 @@ def register(store: Store, sweep: Sweep, cells: Sequence[Cell], words: str) -> S
     return Summary(run_id, sweep.name, base, words, now, rows, metrics, {**held, **tags})
 
 
+def row_tag(sweep: str) -> str:
+    """Return the tag of a run that says in which row of a sweep it stands."""
+    return f"tgdp.sweep.{sweep}"
+
+
 def mark_members(store: Store, summary: Summary, known: Mapping[str, TrackedRun]) -> None:
     """Tag the runs of a table with their row, for the filters of the UI."""
     for label, seeds in summary.rows.items():
-        wanted = {f"tgdp.sweep.{summary.sweep}": label, f"tgdp.base.{summary.sweep}": summary.base}
+        wanted = {row_tag(summary.sweep): label, f"tgdp.base.{summary.sweep}": summary.base}
         for signature in seeds.values():
             run = known.get(signature)
             if run and any(run.tags.get(key) != value for key, value in wanted.items()):
