@@ -8,8 +8,8 @@ from rich.table import Table as RichTable
 from tgdp.report import words
 from tgdp.report.table import Row, Table
 
-CELL, AROUND = 11, 28
-"""Columns that one cell takes, and that label, seeds and published value take together."""
+AROUND = 22
+"""Columns that seeds, published value and the frame take together."""
 
 
 class Fitted:
@@ -56,7 +56,9 @@ def render(table: Table, width: int = 100) -> RichTable:
 def _shown(table: Table, width: int) -> list[int]:
     """Return the columns that fit: as many of each block, from its first."""
     found = words.blocks(table)
-    room = max(1, (width - AROUND) // CELL // len(found))
+    label = max(len(row.label) for row in table.rows)
+    cell = 1 + max(len(words.ours(entry)) for row in table.rows for entry in row.entries)
+    room = max(1, (width - AROUND - label) // cell // len(found))
     return [column for block in found for column in list(block.columns)[:room]]
 
 
