@@ -54,7 +54,7 @@ def objective(
     Source: TG-DP section 3; released lines 702 to 740. Upstream: a reconstruction weight of 0
     crashes in the line after them.
     """
-    audio = image = nce = accuracy = distilled = None
+    audio = image = contrast = accuracy = distilled = None
     terms: list[Tensor] = []
     if reconstruction is not None:
         part = config.reconstruction
@@ -63,20 +63,20 @@ def objective(
         )
         terms.append(part.weight * (part.audio_weight * audio + part.image_weight * image))
     if student is not None and config.contrastive.weight > 0:
-        nce, accuracy = contrastive_loss(
+        contrast, accuracy = contrastive_loss(
             *student,
             temperature,
             two_way=config.contrastive.directions == "two_way",
             gathered=config.contrastive.negatives == "gathered",
         )
-        terms.append(config.contrastive.weight * nce)
+        terms.append(config.contrastive.weight * contrast)
     if student is not None and teacher is not None:
         distilled = _distillation(config, student, teacher)
         terms.append(config.distillation.weight * distilled)
     total = terms[0]
     for term in terms[1:]:
         total = total + term
-    return Losses(total, audio, image, nce, distilled, accuracy)
+    return Losses(total, audio, image, contrast, distilled, accuracy)
 
 
 def _distillation(config: Config, student: Vectors, teacher: Vectors) -> Tensor:
