@@ -1,16 +1,11 @@
 """Is it the method or the training? TG-DP and its ancestors on equal data, epochs and batch."""
 
-from tgdp.presets import CAV_MAE, CAV_MAE_SYNC
+from tgdp.presets import CAV_MAE, CAV_MAE_SYNC, WITH_TEACHER
 from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
 
 ANCESTORS = "CAV-MAE Sync page: retrieval"
 
-TG_DP = {
-    "contrastive.mask.ratio": 0.5,
-    "contrastive.mask.selection": "guided",
-    "teacher.enabled": True,
-    "distillation.weight": 1.0,
-}
+TG_DP = {**WITH_TEACHER, "contrastive.mask.ratio": 0.5}
 
 SWEEP = Sweep(
     name="baselines",

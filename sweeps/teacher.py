@@ -1,6 +1,6 @@
 """What is the teacher good for? Off, guiding the mask, being distilled from, both."""
 
-from tgdp.presets import NO_TEACHER
+from tgdp.presets import NO_TEACHER, WITH_TEACHER
 from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
 
 SELECTION = "ablation: mask selection in the contrastive branch (0.50)"
@@ -15,31 +15,15 @@ SWEEP = Sweep(
         Variant("off", NO_TEACHER),
         Variant(
             "guidance only",
-            {
-                "teacher.enabled": True,
-                "contrastive.mask.selection": "guided",
-                "distillation.weight": 0.0,
-            },
+            {**WITH_TEACHER, "distillation.weight": 0.0},
             "TG-DP without distillation",
         ),
         Variant(
             "distillation only",
-            {
-                "teacher.enabled": True,
-                "contrastive.mask.selection": "random",
-                "distillation.weight": 1.0,
-            },
+            {**WITH_TEACHER, "contrastive.mask.selection": "random"},
             (SELECTION, "TG-DP random mask"),
         ),
-        Variant(
-            "both",
-            {
-                "teacher.enabled": True,
-                "contrastive.mask.selection": "guided",
-                "distillation.weight": 1.0,
-            },
-            "TG-DP with distillation",
-        ),
+        Variant("both", WITH_TEACHER, "TG-DP with distillation"),
     ),
     metrics=RETRIEVAL,
 )

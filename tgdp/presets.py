@@ -25,6 +25,13 @@ NO_TEACHER: Mapping[str, Any] = {
 }
 """Nothing guides and nothing distils."""
 
+WITH_TEACHER: Mapping[str, Any] = {
+    "teacher.enabled": True,
+    "distillation.weight": 1.0,
+    "contrastive.mask.selection": "guided",
+}
+"""The teacher in both of its roles, as in TG-DP."""
+
 SINGLE_PASS: Mapping[str, Any] = {"passes": "single", "contrastive.mask.ratio": 0.75}
 """One pass, at the reconstruction's ratio, serves both losses, as in the ancestors."""
 

@@ -80,11 +80,17 @@ def _priority(replay: Replay, direction: Direction) -> Pair:
     return view.priority
 
 
-def _mean_overlap(priority: Pair, rule: str) -> float:
-    """Return how much a rule keeps of the true top half, mean over draws and modalities."""
+def _mean_overlap(priority: Pair, rule: str, given: Pair | None = None) -> float:
+    """Return how much a rule keeps of the true top half, mean over draws and modalities.
+
+    Args:
+        priority: The teacher's.
+        rule: Its name.
+        given: What the rule is given instead of the priority.
+    """
     found = [
-        overlap(part, RULES[rule](part, torch.rand_like(part)))
-        for part in priority
+        overlap(part, RULES[rule](merit, torch.rand_like(part)))
+        for part, merit in zip(priority, given or priority, strict=True)
         for _ in range(DRAWS)
     ]
     return sum(found) / len(found)
@@ -122,15 +128,10 @@ def _sampled_spread(priority: Pair) -> Effect:
 
 def _sampled_overlap(priority: Pair) -> Effect:
     as_released = Pair(*(_released_logits(part).exp() for part in priority))
-    found = [
-        overlap(part, RULES["sampled"](weights, torch.rand_like(part)))
-        for part, weights in zip(priority, as_released, strict=True)
-        for _ in range(DRAWS)
-    ]
     return Effect(
         "sampled selection: softmax over raw attention means",
         "share of the true top half that is kept (chance 0.50)",
-        f"{sum(found) / len(found):.2f}",
+        f"{_mean_overlap(priority, 'sampled', as_released):.2f}",
         f"{_mean_overlap(priority, 'sampled'):.2f}",
     )
 

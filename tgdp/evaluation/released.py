@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 
-from tgdp.config import override
-from tgdp.data.card import read_card
 from tgdp.errors import UserError
 from tgdp.evaluation.run import evaluate, evaluate_checkpoint
+from tgdp.evaluation.stored import on_data
 from tgdp.model.released.read import Heads, read_checkpoint
 from tgdp.training.trainer import pick_device
 
@@ -34,13 +33,7 @@ def evaluate_any(
         raise UserError(f"{where}: a released file has no data of its own; give --data DIR")
     # One head more or less in the decoder changes nothing: retrieval does not use it.
     released = read_checkpoint(where, Heads(heads, decoder=1))
-    changes: dict[str, Any] = {
-        "data.folder": str(data.resolve()),
-        "data.name": read_card(data).name,
-    }
-    if split is not None:
-        changes["evaluation.split"] = split
-    config = override(released.config, changes, "--data")
+    config = on_data(released.config, data, split)
     return evaluate(released.build_encoder().to(pick_device(config)), config)
 
 

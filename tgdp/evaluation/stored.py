@@ -54,11 +54,7 @@ def open_checkpoint(where: Path, data: Path | None = None, split: str | None = N
     """
     stored = _load(where)
     config = from_dict(yaml.safe_load(stored["config"]), str(where))
-    changes: dict[str, Any] = {} if split is None else {"evaluation.split": split}
-    if data is not None:
-        card = read_card(data)
-        changes |= {"data.folder": str(data.resolve()), "data.name": card.name}
-    config = override(config, changes, "--data" if split is None else "--split")
+    config = on_data(config, data, split)
     student = Student(config)
     student.load_state_dict(stored["student"])
     teacher = None
@@ -66,6 +62,19 @@ def open_checkpoint(where: Path, data: Path | None = None, split: str | None = N
         teacher = build_teacher(student.encoder)
         teacher.load_state_dict(stored["teacher"])
     return Stored(config, student.eval(), teacher, stored["step"])
+
+
+def on_data(config: Config, data: Path | None, split: str | None) -> Config:
+    """Return a configuration that is evaluated on another folder, another split, or both.
+
+    Raises:
+        UserError: The folder is not prepared.
+    """
+    changes: dict[str, Any] = {} if split is None else {"evaluation.split": split}
+    if data is not None:
+        card = read_card(data)
+        changes |= {"data.folder": str(data.resolve()), "data.name": card.name}
+    return override(config, changes, "--data" if split is None else "--split")
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -95,13 +95,19 @@ def expand(sweep: Sweep, base: Config, seeds: tuple[int, ...] | None = None) -> 
     Raises:
         UserError: A variant changes a key that does not exist, or to a value that is not valid.
     """
+    # Once a row, not once a run: what it starts from may be a large file to read.
+    rows = [(variant, _row(sweep, variant, base)) for variant in sweep.variants]
     cells: list[Cell] = []
     for seed in seeds or sweep.seeds:
-        for variant in sweep.variants:
-            where = f"sweep {sweep.name}, row '{variant.label}'"
-            config = named_by_content(override(base, {**variant.changes, "seed": seed}, where))
+        for variant, row in rows:
+            config = override(row, {"seed": seed})
             cells.append(Cell(variant, seed, config, signature(config)))
     return tuple(cells)
+
+
+def _row(sweep: Sweep, variant: Variant, base: Config) -> Config:
+    where = f"sweep {sweep.name}, row '{variant.label}'"
+    return named_by_content(override(base, variant.changes, where))
 
 
 RETRIEVAL = (
