@@ -24,7 +24,7 @@ def num_kept(num_tokens: int, ratio: float) -> int:
 
 def contradiction(config: "Config") -> str | None:
     """Return the first thing that is wrong with a configuration, with its mend; None if none is."""
-    parts = (_sizes, _masks, _guidance, _teacher, _single_pass, _losses)
+    parts = (_sizes, _training, _masks, _guidance, _teacher, _single_pass, _losses)
     return next((message for part in parts for wrong, message in part(config) if wrong), None)
 
 
@@ -58,6 +58,15 @@ def _sizes(config: "Config") -> Iterator[Problem]:
     yield (
         config.init.source != "file" and (config.init.file is not None or config.init.sha256),
         f"init.file is not read with init.source '{config.init.source}'; choose 'file'",
+    )
+
+
+def _training(config: "Config") -> Iterator[Problem]:
+    training = config.training
+    yield (
+        training.batch_size < 2 * training.accumulation,
+        f"training.accumulation {training.accumulation} leaves parts of a single pair, which has "
+        "no negatives; lower it or raise training.batch_size",
     )
 
 

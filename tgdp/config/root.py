@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tgdp.config.checks import contradiction
-from tgdp.config.fields import Section, runtime
+from tgdp.config.fields import Section, added, runtime
 from tgdp.config.inputs import DataConfig, InitConfig, ModelConfig
 from tgdp.config.method import (
     ContrastiveConfig,
@@ -27,19 +27,30 @@ class TrainingConfig(Section):
     epochs: int | None = Field(default=None, ge=1, description="length in passes over the data, or")
     steps: int | None = Field(default=None, ge=1, description="length in optimiser steps")
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(default=2e-4, gt=0)
+    accumulation: int = added(
+        1, "parts that a step's pairs are computed in, each with negatives of its own only", ge=1
+    )
+    learning_rate: float = Field(default=2e-4, gt=0, description="the highest of the schedule")
+    learning_rate_batch: int | None = added(
+        None, "pairs that the rate is meant for; it is scaled in proportion to the batch", ge=2
+    )
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.95, ge=0, lt=1)
     weight_decay: float = Field(default=0.05, ge=0, description="not on norms, biases and tokens")
     warmup: float = Field(
         default=0.1, ge=0, le=1, description="share of the steps with a rising rate"
     )
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    decay_start: float = added(
+        0.4, "'step': share of the steps after which the rate falls first", gt=0, lt=1
+    )
+    decay_every: float = added(0.2, "'step': share of the steps between two falls", gt=0, lt=1)
+    decay_factor: float = added(0.5, "'step': what a fall multiplies the rate by", gt=0, lt=1)
     clip_norm: float = Field(
         default=1.0, gt=0, description="gradient norm above which it is scaled down"
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="autocast type"
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="autocast type; 'float16' with a loss scaler"
     )
 
     @model_validator(mode="after")
@@ -57,15 +68,32 @@ class EvaluationConfig(Section):
 
 
 class RuntimeConfig(Section):
-    """Where and how fast; nothing here can change a number."""
+    """Where and how fast; nothing here can change a number by more than rounding."""
 
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    num_workers: int = Field(default=0, ge=0, description="loader processes")
+    num_workers: int = Field(default=0, ge=0, description="loader processes, of each rank")
+    prefetch: int = Field(default=4, ge=1, description="batches a loader process works ahead")
     threads: int | None = Field(
         default=None, ge=1, description="CPU threads of the process; all if unset"
     )
+    compile: bool = Field(default=False, description="torch.compile of the transformer layers")
+    activation_checkpointing: bool = Field(
+        default=False, description="layers are computed again backwards: less memory, more time"
+    )
     log_every: int = Field(default=10, ge=1, description="steps between metric lines")
     save_every: int = Field(default=100, ge=1, description="steps between checkpoints")
+    keep_every: int | None = Field(
+        default=None, ge=1, description="epochs between checkpoints that stay for good"
+    )
+    evaluate_every: int | None = Field(
+        default=None, ge=1, description="epochs between evaluations; the best checkpoint is kept"
+    )
+    nonfinite_limit: int = Field(
+        default=3, ge=1, description="steps in a row without a finite gradient that end a run"
+    )
+    profile: bool = Field(
+        default=False, description="write a trace of a few steps and the costliest operations"
+    )
 
 
 class Config(Section):

@@ -1,7 +1,8 @@
 """The signature: a run is named by the hash of its science, whoever asks for it.
 
 Every field that can change a number is *science* and enters the signature. A field that only says
-where or how fast a run is computed is declared with `runtime(...)` and stays out of it.
+where or how fast a run is computed is declared with `runtime(...)` and stays out of it; one that
+was `added(...)` later stays out while at its default.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tgdp.config.fields import RUNTIME
+from tgdp.config.fields import ADDED, RUNTIME
 from tgdp.config.root import Config
 
 SIGNATURE_VERSION = 1
@@ -41,12 +42,13 @@ def flatten(config: BaseModel) -> dict[str, Any]:
 
 
 def science(config: BaseModel) -> dict[str, Any]:
-    """Return the fields that can change a number, nested, without those declared `runtime`."""
+    """Return the fields that can change a number, nested; without `added` ones at their default."""
     kept: dict[str, Any] = {}
     for name, field in type(config).model_fields.items():
-        if field.json_schema_extra == RUNTIME:
-            continue
         value = getattr(config, name)
+        is_as_before = field.json_schema_extra == ADDED and value == field.default
+        if is_as_before or field.json_schema_extra == RUNTIME:
+            continue
         kept[name] = science(value) if isinstance(value, BaseModel) else value
     return kept
 

@@ -51,10 +51,29 @@ def test_runtime_fields_do_not_change_the_signature_and_all_others_do():
     assert signature(override(config, {"seed": 5})) != signature(config)
 
 
+ADDED = {
+    "training.accumulation": 2,
+    "training.learning_rate_batch": 256,
+    "training.decay_start": 0.3,
+    "training.decay_every": 0.3,
+    "training.decay_factor": 0.1,
+}
+"""Fields that came after runs had been named, each with another value than its default."""
+
+
 def test_every_field_but_runtime_is_science():
     kept = {key for key in keys(presets.tiny()) if not key.startswith("runtime.")}
-    runtime = {key for key in kept if not _is_in(science(presets.tiny()), key)}
-    assert runtime == {"data.folder", "init.file"}
+    left_out = {key for key in kept if not _is_in(science(presets.tiny()), key)}
+    assert left_out == {"data.folder", "init.file", *ADDED}
+
+
+@pytest.mark.parametrize("key", ADDED)
+def test_a_field_added_later_names_the_run_once_it_is_not_at_its_default(key):
+    config = presets.tiny()
+    changed = override(config, {key: ADDED[key]})
+    assert signature(changed) != signature(config)
+    assert _is_in(science(changed), key)
+    assert signature(override(changed, {key: flatten(config)[key]})) == signature(config)
 
 
 def test_evaluation_names_the_run_but_not_the_checkpoint():
