@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tgdp.config.fields import Section, runtime
+from tgdp.config.fields import Section, added, runtime
 
 
 class DataConfig(Section):
@@ -40,6 +40,15 @@ class DataConfig(Section):
     audio_mean: float = Field(default=-5.081, description="log-mel mean (released code)")
     audio_std: float = Field(
         default=4.4849, gt=0, description="log-mel standard deviation (released code)"
+    )
+    augment_image: bool = added(
+        False, "training pictures are random crops, half of them mirrored (released loader)"
+    )
+    roll_audio: float = added(
+        0.0,
+        "training segments are rolled in time by at most this share of them, either way",
+        ge=0,
+        le=1,
     )
     folder: Path | None = runtime(None, "prepared data folder")
 

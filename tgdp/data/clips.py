@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from tgdp.config import DataConfig
 from tgdp.data import draws
+from tgdp.data.augment import PICTURE_NUMBERS, augment_picture, roll_steps
 from tgdp.data.log_mel import HOP, num_samples, num_steps
 from tgdp.data.shards import PreparedClips
 from tgdp.data.timing import frame_times, segment_starts
@@ -20,8 +21,8 @@ from tgdp.data.timing import frame_times, segment_starts
 class PairDataset(Dataset[dict[str, Tensor]]):
     """Pairs of one random frame and the segment that goes with it.
 
-    Which frame depends on seed, epoch and clip alone, so loader workers, ranks and restarts do not
-    change what a run sees.
+    Which frame, and how the pair is augmented where that is asked for, depends on seed, epoch and
+    clip alone, so loader workers, ranks and restarts do not change what a run sees.
 
     Args:
         folder: Prepared data.
@@ -51,18 +52,34 @@ class PairDataset(Dataset[dict[str, Tensor]]):
 
         Returns:
             `image` uint8 (3, S, S); `waveform` float32, the samples of one segment, zero-padded;
-            `num_steps`, the steps of it that lie within the clip; `index`.
+            `num_steps`, the steps of it that lie within the clip; `index`; with `data.roll_audio`
+            also `roll`, the steps by which the front end is to roll the segment.
         """
         epoch, index = key
         clip = int(self._indices[index])
         frame = self._frames_of(epoch)[index]
         start = _starts(self.clips, clip, self.data)[frame]
-        return {
-            "image": picture(self.clips.frame(clip, frame), self.data.image_size),
+        pair = {
+            "image": self._picture(key, self.clips.frame(clip, frame)),
             "waveform": self._stretch(clip, start),
             "num_steps": torch.tensor(_steps_within(self.clips, clip, self.data, start)),
             "index": torch.tensor(index),
         }
+        if self.data.roll_audio:
+            number = self._numbers("augment/audio", key, 1)[0]
+            steps = roll_steps(number, self.data.roll_audio, self.data.audio_steps)
+            pair["roll"] = torch.tensor(steps)
+        return pair
+
+    def _picture(self, key: tuple[int, int], jpeg: bytes) -> Tensor:
+        if not self.data.augment_image:
+            return picture(jpeg, self.data.image_size)
+        numbers = self._numbers("augment/image", key, PICTURE_NUMBERS)
+        return _as_tensor(augment_picture(_decoded(jpeg), self.data.image_size, numbers))
+
+    def _numbers(self, purpose: str, key: tuple[int, int], num: int) -> list[float]:
+        epoch, index = key
+        return draws.uniform(self.seed, purpose, epoch, torch.tensor([index]), num)[0].tolist()
 
     def _stretch(self, clip: int, start: int) -> Tensor:
         length = num_samples(self.data.audio_steps)
@@ -132,11 +149,16 @@ def picture(jpeg: bytes, size: int) -> Tensor:
 
     Source: released loader (bicubic, then centre crop). A picture of that size is left as it is.
     """
+    image = _decoded(jpeg)
+    return _as_tensor(image if image.size == (size, size) else _resize(image, size))
+
+
+def _decoded(jpeg: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(jpeg))
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    if image.size != (size, size):
-        image = _resize(image, size)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _as_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from tgdp.config import DataConfig
+from tgdp.data import augment
 from tgdp.data.log_mel import WINDOW, log_mel
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -43,6 +44,7 @@ class FrontEnd(nn.Module):
         image: UInt8[Tensor, "B 3 H W"],
         waveform: Float[Tensor, "B L"],
         num_steps: Int[Tensor, " B"],
+        roll: Int[Tensor, " B"] | None = None,
     ) -> Inputs:
         """Return the model's inputs for a batch of `PairDataset`.
 
@@ -50,8 +52,10 @@ class FrontEnd(nn.Module):
             image: RGB pictures.
             waveform: Stretches of mean-removed waveform that give exactly one segment each.
             num_steps: Steps of each segment that lie within the clip.
+            roll: Steps by which each segment is rolled in time; None where rolling is off.
         """
-        return Inputs(self.pictures(image), self._normalise(log_mel(waveform), num_steps))
+        audio = self._normalise(log_mel(waveform), num_steps)
+        return Inputs(self.pictures(image), audio if roll is None else augment.roll(audio, roll))
 
     def pictures(self, images: UInt8[Tensor, "... 3 H W"]) -> Float[Tensor, "... 3 H W"]:
         """Return pictures normalised with ImageNet's mean and standard deviation."""
