@@ -1,11 +1,18 @@
-"""The one exception that means "the user can mend this": shown without a traceback, exit code 2."""
+"""The exceptions that say what went wrong in words, and are shown without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input or a full disk: the message names the file, the field and the valid choices."""
+    """Bad input or a full disk: the message names the file, the field and the valid choices.
+
+    The user can mend it; the exit code is 2.
+    """
+
+
+class DivergedError(Exception):
+    """A run whose losses or gradients are no longer numbers; the same run would end there again."""
 
 
 def unknown_name(kind: str, name: str, choices: Iterable[str]) -> UserError:

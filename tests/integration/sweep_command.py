@@ -18,7 +18,8 @@ def main() -> int:
     report.finish = lambda *_: "TABLE"  # type: ignore[attr-defined]
     sys.modules["tgdp.report"] = report
     words = Words(data=Path(data), assignments=("training.steps=10",))
-    wanted = Wanted(words, Path(results), "--retry-failed" in rest, cluster, int(jobs))  # type: ignore[arg-type]
+    retry = frozenset({"failed"} if "--retry-failed" in rest else ())
+    wanted = Wanted(words, Path(results), retry, cluster, int(jobs))  # type: ignore[arg-type]
     return real(load_sweep(Path(sweep)), wanted, "fake_training:execute")
 
 

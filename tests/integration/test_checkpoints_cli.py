@@ -17,8 +17,9 @@ from tgdp.config import Config, dump, override, signature
 from tgdp.errors import UserError
 from tgdp.evaluation.released import is_ours
 from tgdp.sweep.resolve import Words, resolve_base
+from tgdp.training.learner import build_learner
 from tgdp.training.run_directory import RunDirectory
-from tgdp.training.trainer import build_learner, save
+from tgdp.training.saving import save
 
 SIZE = {
     "model.width": 64,

@@ -22,6 +22,8 @@ ELSEWHERE = {
     "data.timing": "where in the clip a segment starts; needs prepared clips",
     "data.audio_mean": "of the front end, before the model",
     "data.audio_std": "of the front end, before the model",
+    "data.augment_image": "of the loader; needs prepared clips",
+    "data.roll_audio": "of the loader; needs prepared clips",
     "init.source": "needs a file of weights or the network",
     "init.sha256": "read from that file",
     "training.": "optimiser, length and precision have tests of their own",

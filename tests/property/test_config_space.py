@@ -12,11 +12,13 @@ from config_space import BASE, CHOICES, ELSEWHERE, FLAGS, SPACE, STEPS, draw, is
 from hypothesis import HealthCheck, event, given, note, settings
 from hypothesis import strategies as st
 
-from tgdp.config import Config, dump, flatten, keys, load, override, science, signature
+from tgdp.config import Config, dump, flatten, keys, load, override, signature
+from tgdp.config.fields import RUNTIME
 from tgdp.errors import UserError
 from tgdp.model.schedules import Moment
+from tgdp.training.learner import build_learner
 from tgdp.training.step import Batch
-from tgdp.training.trainer import build_learner, take_step
+from tgdp.training.update import take_step
 
 
 def _accepted(drawn: dict[str, Any]) -> Config | None:
@@ -42,12 +44,13 @@ def test_every_field_of_science_is_drawn_or_has_a_reason_not_to_be() -> None:
 
 
 def _is_science(key: str) -> bool:
-    nested: Any = science(BASE)
-    for part in key.split("."):
-        if part not in nested:
-            return False
-        nested = nested[part]
-    return True
+    section, _, leaf = f".{key}".rpartition(".")
+    model: Any = BASE
+    for part in filter(None, section.split(".")):
+        model = getattr(model, part)
+    return not section.startswith(".runtime") and (
+        type(model).model_fields[leaf].json_schema_extra != RUNTIME
+    )
 
 
 def test_the_draw_reaches_every_choice_and_most_of_it_is_accepted() -> None:
@@ -83,7 +86,7 @@ def test_what_is_accepted_trains_and_survives_yaml(chance: Random) -> None:
     learner = build_learner(config, torch.device("cpu"))
     moment = Moment(chance.choice((0, STEPS // 2, STEPS - 1)), STEPS, chance.randint(0, 2))
     for size in (1, 2, 5):
-        losses, norm = take_step(config, learner, _batch(config, size, moment), rate=1e-3)
+        losses, norm, *_ = take_step(config, learner, _batch(config, size, moment), rate=1e-3)
         assert all(loss is None or loss.isfinite() for loss in losses)
         assert norm.isfinite()
     with tempfile.TemporaryDirectory() as folder:
@@ -111,6 +114,7 @@ def test_a_step_in_bfloat16_is_finite() -> None:
     config = override(BASE, changes)
     learner = build_learner(config, torch.device("cpu"))
     for size in (1, 2, 5):
-        losses, norm = take_step(config, learner, _batch(config, size, Moment(0, STEPS, 0)), 1e-3)
+        batch = _batch(config, size, Moment(0, STEPS, 0))
+        losses, norm, *_ = take_step(config, learner, batch, 1e-3)
         assert all(loss is None or loss.isfinite() for loss in losses)
         assert norm.isfinite()

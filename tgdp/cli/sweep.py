@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     # Only for types: pydantic and rich take longer to load than `--help` may take to answer.
     from tgdp.cli.sweep_run import Wanted
     from tgdp.sweep.resolve import Words
+    from tgdp.training.run_directory import State
 
 RUN_PANEL, LOOK_PANEL = "Sweeps", "Commands"
 HELP = """Run the ablations: a sweep is all rows of a table and all seeds, planned and resumable.
@@ -61,6 +62,9 @@ Jobs = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
+RetryDiverged = Annotated[
+    bool, typer.Option("--retry-diverged", help="Try runs again that diverged; they do so again.")
+]
 
 RESULTS = Path("results")
 
@@ -100,10 +104,12 @@ def _command(name: str) -> Callable[..., None]:
         jobs: Jobs = None,
         dry_run: DryRun = False,
         retry_failed: RetryFailed = False,
+        retry_diverged: RetryDiverged = False,
         results: Results = RESULTS,
     ) -> None:
         words = _words(preset, data, assignments, seeds)
-        _run(name, _wanted(words, results, retry_failed, cluster, jobs), dry_run)
+        retry = _retry(retry_failed, retry_diverged)
+        _run(name, _wanted(words, results, retry, cluster, jobs), dry_run)
 
     return command
 
@@ -118,11 +124,13 @@ def run_file(
     jobs: Jobs = None,
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
+    retry_diverged: RetryDiverged = False,
     results: Results = RESULTS,
 ) -> None:
     """Run a sweep file of your own."""
     words = _words(preset, data, assignments, seeds)
-    _run(path, _wanted(words, results, retry_failed, cluster, jobs), dry_run)
+    retry = _retry(retry_failed, retry_diverged)
+    _run(path, _wanted(words, results, retry, cluster, jobs), dry_run)
 
 
 def list_sweeps() -> None:
@@ -165,16 +173,21 @@ def _words(
     return Words(preset, data, tuple(assignments or ()), seeds)
 
 
+def _retry(failed: bool, diverged: bool) -> "frozenset[State]":
+    asked: dict[State, bool] = {"failed": failed, "diverged": diverged}
+    return frozenset(state for state, wanted in asked.items() if wanted)
+
+
 def _wanted(
     words: "Words",
     results: Path,
-    retry_failed: bool = False,
+    retry: "frozenset[State]" = frozenset(),
     cluster: Literal["debug", "local"] = "local",
     jobs: int | None = None,
 ) -> "Wanted":
     from tgdp.cli.sweep_run import Wanted
 
-    return Wanted(words, results, retry_failed, cluster, jobs)
+    return Wanted(words, results, retry, cluster, jobs)
 
 
 def _run(name_or_path: str | Path, wanted: "Wanted", dry_run: bool) -> None:

@@ -18,7 +18,8 @@ from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
 from tgdp.sweep.resolve import Base, Words, embedded_folder, parse_seeds, resolve_base
-from tgdp.sweep.show import plan_table, status_rows, status_table, summary
+from tgdp.sweep.show import ENDED_BADLY, plan_table, status_rows, status_table, summary
+from tgdp.training.run_directory import State
 
 if TYPE_CHECKING:
     from tgdp.sweep.launch import Outcome
@@ -31,14 +32,14 @@ class Wanted:
     Attributes:
         words: Preset, data, `--set` and seeds.
         results: Results folder.
-        retry_failed: Whether failed runs are tried again.
+        retry: States that are tried again, of `failed` and `diverged`.
         cluster: Where jobs run.
         jobs: Runs at once; None for what the machine has.
     """
 
     words: Words
     results: Path
-    retry_failed: bool = False
+    retry: frozenset[State] = frozenset()
     cluster: Cluster = "local"
     jobs: int | None = None
 
@@ -109,7 +110,7 @@ def _plan(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]:
     seeds = parse_seeds(wanted.words.seeds)
     base = resolve_base(sweep, wanted.words, wanted.results)
     cells = expand(sweep, base.config, seeds)
-    return base, cells, make_plan(sweep, cells, wanted.results, wanted.retry_failed)
+    return base, cells, make_plan(sweep, cells, wanted.results, wanted.retry)
 
 
 def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
@@ -121,8 +122,8 @@ def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
 
 
 def _failures(plan: Plan, outcome: "Outcome") -> list[tuple[PlannedRun, str]]:
-    before = [run for run in plan.runs if run.state == "failed" and not plan.retry_failed]
-    return [(planned, f"failed before: {planned.status.error}") for planned in before] + [
+    before = [run for run in plan.runs if run.state in ENDED_BADLY and run.state not in plan.retry]
+    return [(run, f"{run.state} before: {run.status.error}") for run in before] + [
         (entry.planned, entry.error) for entry in outcome.failed
     ]
 
@@ -166,4 +167,5 @@ def _say_failed(console: Console, planned: PlannedRun, error: str) -> None:
     cell = planned.cell
     text = f"Failed: {cell.variant.label}, seed {cell.seed} ({cell.signature}): {error}"
     console.print(Text(text, style="red"), soft_wrap=True)
-    _say(console, (f"  log: {log_path(planned.run)}", "  again: --retry-failed"))
+    state = "diverged" if planned.run.status().state == "diverged" else "failed"
+    _say(console, (f"  log: {log_path(planned.run)}", f"  again: --retry-{state}"))

@@ -31,6 +31,10 @@ def train(
     results: Annotated[
         Path, typer.Option(envvar="TGDP_RESULTS", help="Where all is kept.")
     ] = RESULTS,
+    profile: Annotated[
+        bool,
+        typer.Option(help="Trace a few steps and print the ten costliest operations."),
+    ] = False,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the resolved run and stop.")
     ] = False,
@@ -47,7 +51,8 @@ def train(
     from tgdp.cli import train_run
     from tgdp.sweep.resolve import Words
 
-    words = Words(preset, data, tuple(assignments or ()), f"{seed},")
+    traced = ["runtime.profile=true"] if profile else []
+    words = Words(preset, data, (*(assignments or ()), *traced), f"{seed},")
     if show_config:
         train_run.show(words, results)
     else:

@@ -9,11 +9,14 @@ from rich.table import Table
 from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.config import dump
 from tgdp.sweep.declare import Sweep, Variant, expand
-from tgdp.sweep.launch import launch
+from tgdp.sweep.job import Job
+from tgdp.sweep.launch import FAILED, MENDABLE, STOPPED, launch
 from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import share_out
 from tgdp.sweep.plan import Plan, check_writable, make_plan
 from tgdp.sweep.resolve import Base, Words, parse_seeds, resolve_base
+from tgdp.training.ranks import find_meeting
+from tgdp.training.run_directory import RunDirectory
 
 ONE_RUN = Sweep(
     name="run",
@@ -43,6 +46,8 @@ def train(words: Words, results: Path) -> int:
         console.print(note, soft_wrap=True, markup=False, highlight=False)
     if base.embedded and plan.todo():
         ensure_embedded(results)
+    if find_meeting() is not None:
+        return _train_as_rank(plan, console)
     outcome = launch(plan, share_out(1), console)
     for entry in outcome.failed:
         console.print(f"Failed: {entry.error}", style="red", markup=False, soft_wrap=True)
@@ -50,10 +55,44 @@ def train(words: Words, results: Path) -> int:
     result = run.result()
     if result is not None:
         console.print(result_table(result))
+    _show_profile(console, run, plan)
     console.print(f"Run: {run.path}", markup=False, soft_wrap=True)
     if outcome.stopped:
         console.print("Stopped; the same command again goes on from the last checkpoint.")
     return outcome.exit_code
+
+
+def _train_as_rank(plan: Plan, console: Console) -> int:
+    """Be one of the processes that train a run together; return the exit code."""
+    planned = plan.runs[0]
+    job = Job(str(planned.run.path.resolve()), dump(planned.cell.config))
+    state = job()
+    result = planned.run.result()
+    if state is None:  # not the first rank, or another process holds the run
+        return 0
+    status = planned.run.status()
+    if state == "done" and result is not None:
+        console.print(result_table(result))
+    elif status.error:
+        console.print(f"{state}: {status.error}", style="red", markup=False, soft_wrap=True)
+    console.print(f"Run: {planned.run.path}", markup=False, soft_wrap=True)
+    if state == "done":
+        return 0
+    if state == "interrupted":
+        return STOPPED
+    return MENDABLE if status.mendable else FAILED
+
+
+def _show_profile(console: Console, run: RunDirectory, plan: Plan) -> None:
+    if not plan.runs[0].cell.config.runtime.profile:
+        return
+    folder = run.log / "profile"
+    if (folder / "operations.txt").exists():
+        table = (folder / "operations.txt").read_text(encoding="utf-8").rstrip()
+        console.print(table, markup=False, highlight=False, soft_wrap=True)
+        console.print(f"Trace: {folder / 'trace.json.gz'}", markup=False, soft_wrap=True)
+    else:
+        console.print("No trace: the run took too few steps in this attempt.")
 
 
 def result_table(result: dict[str, Any]) -> Table:
@@ -80,4 +119,4 @@ def result_table(result: dict[str, Any]) -> Table:
 def _plan(words: Words, results: Path) -> tuple[Base, Plan]:
     base = resolve_base(ONE_RUN, words, results)
     cells = expand(ONE_RUN, base.config, parse_seeds(words.seeds))
-    return base, make_plan(ONE_RUN, cells, results, retry_failed=True)
+    return base, make_plan(ONE_RUN, cells, results, retry=frozenset({"failed"}))

@@ -12,7 +12,7 @@ from tgdp.config.method import (
 )
 from tgdp.config.root import Config, EvaluationConfig, RuntimeConfig, TrainingConfig
 from tgdp.config.signature import flatten, keys, pretrain_signature, science, signature
-from tgdp.config.text import dump, from_dict, load, override, parse_assignments, to_dict
+from tgdp.config.text import dump, from_dict, load, override, parse, parse_assignments, to_dict
 
 __all__ = [
     "MEL_BINS",
@@ -37,6 +37,7 @@ __all__ = [
     "load",
     "num_kept",
     "override",
+    "parse",
     "parse_assignments",
     "pretrain_signature",
     "science",

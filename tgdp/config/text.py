@@ -41,12 +41,26 @@ def load(path: Path) -> Config:
         UserError: The file is absent, is not YAML or does not describe a configuration.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such configuration file") from error
+
+
+def parse(text: str, where: str = "configuration") -> Config:
+    """Return the configuration that a YAML text describes.
+
+    Args:
+        text: As `dump` makes it.
+        where: File that the text came from, for the error message.
+
+    Raises:
+        UserError: The text is not YAML or does not describe a configuration.
+    """
+    try:
+        data = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML ({error})") from error
-    return from_dict(data, str(path))
+        raise UserError(f"{where}: not YAML ({error})") from error
+    return from_dict(data, where)
 
 
 def dump(config: Config) -> str:

@@ -20,7 +20,7 @@ from tgdp.evaluation.picture_arrays import Pixels, Shown, Source, Spectrogram
 from tgdp.evaluation.stored import Stored
 from tgdp.model.dual_path import Noise
 from tgdp.model.tokens import as_picture
-from tgdp.training.trainer import data_folder
+from tgdp.training.loading import data_folder
 
 
 @dataclass(frozen=True)

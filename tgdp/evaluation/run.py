@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from tgdp.evaluation.embed import embed_clips
 from tgdp.evaluation.retrieval import PROTOCOL, retrieve
 from tgdp.evaluation.stored import open_checkpoint
 from tgdp.model.encoder import Encoder
+from tgdp.training.loading import data_folder
+from tgdp.training.ranks import current_ranks
 from tgdp.training.run_directory import RunDirectory
-from tgdp.training.trainer import data_folder, pick_device, train
+from tgdp.training.saving import Score
+from tgdp.training.trainer import pick_device, train
 
 
 def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
@@ -30,14 +34,33 @@ def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) 
     Raises:
         UserError: The data or a checkpoint cannot be read, or the disk is full.
     """
-    learner, finished = train(run, config, should_stop)
+    learner, finished = train(run, config, should_stop, partial(score, config=config))
     if not finished:
         return False
+    if not current_ranks().is_first:
+        return True
     result = evaluate(learner.student.encoder, config)
     result["seconds"] = run.status().seconds
     run.append({"kind": "metric", "step": learner.step, "values": result["metrics"]})
     write_whole(run.result_file, json.dumps(result, indent=1))
     return True
+
+
+def score(encoder: Encoder, config: Config) -> Score:
+    """Return what retrieval measures in the middle of a run, for the choice of a checkpoint.
+
+    Args:
+        encoder: As it is now.
+        config: Data, split, protocol.
+
+    Raises:
+        UserError: The data cannot be read.
+    """
+    found = evaluate(encoder, config)
+    values = found["metrics"]
+    both = [values[f"retrieval/{config.data.name}/{way}/r1"] for way in ("a2v", "v2a")]
+    best_by = f"retrieval/{config.data.name}/mean_r1"
+    return Score({**values, best_by: sum(both) / len(both)}, best_by)
 
 
 def evaluate(encoder: Encoder, config: Config) -> dict[str, Any]:

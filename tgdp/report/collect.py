@@ -77,5 +77,6 @@ def reason(tags: Mapping[str, str]) -> str:
         "new": "not run",
         "running": f"running{progress}",
         "interrupted": f"interrupted{progress}",
+        "diverged": "diverged",
         "failed": f"failed: {short}" if short else "failed",
     }.get(tags.get("tgdp.state", "new"), "not run")

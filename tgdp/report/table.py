@@ -14,7 +14,7 @@ from tgdp.sweep.track_summary import Summary
 CONTEXT = ["fingerprint", "protocol", "split", "on_training_clips"]
 """Numbers that differ in one of these never share a table."""
 
-URGENCY = ("running", "failed", "interrupted", "not run")
+URGENCY = ("running", "failed", "diverged", "interrupted", "not run")
 """Which reason speaks for a row whose seeds have different ones."""
 
 

@@ -6,7 +6,9 @@ before its handlers stand. Everything else it reads from the run directory.
 
 import importlib
 import json
+import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -15,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tgdp.data.files import write_whole
-from tgdp.errors import UserError
+from tgdp.errors import DivergedError, UserError
 from tgdp.sweep.logs import keep_traceback
 from tgdp.sweep.state import read_state
 from tgdp.sweep.stop import StopRequest, is_alive, stop_on_signals
+from tgdp.training.ranks import find_meeting, open_group, told
 from tgdp.training.run_directory import RunDirectory, State, Status
 
 if TYPE_CHECKING:
@@ -55,19 +58,52 @@ class Job:
     gpu: str = ""
 
     def __call__(self) -> State | None:
-        """Run, resuming where an earlier attempt ended.
+        """Run, resuming where an earlier attempt ended; of several ranks, each calls this.
 
         Returns:
-            The state the run is in afterwards; None where another process holds the run.
+            The state the run is in afterwards; None where another process holds the run, and on
+            every rank but the first.
         """
         run = RunDirectory(Path(self.directory))
-        with stop_on_signals(StopRequest()) as stop, _hold(run) as held:
-            if not held:
-                return None
+        if self.gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.launcher != os.getpid():
+            _speak()
+        with stop_on_signals(StopRequest()) as stop:
+            meeting = find_meeting()
+            if meeting is None:
+                return self._lead(run, stop)
+            from tgdp.config import parse
+
+            with open_group(meeting, parse(self.config).runtime.device) as ranks:
+                return self._lead(run, stop) if ranks.is_first else self._join(run, stop)
+
+    def _lead(self, run: RunDirectory, stop: StopRequest) -> State | None:
+        """Work on the run if it is free and not done; every other rank hears which."""
+        with _hold(run) as held:
             former = read_state(run)
-            if former.state == "done":
-                return "done"
+            goes = held and former.state != "done"
+            if find_meeting() is not None:
+                told(goes)
+            if not goes:
+                return "done" if held else None
             return self._attempt(run, former, stop)
+
+    def _join(self, run: RunDirectory, stop: StopRequest) -> None:
+        """Do the part of a rank that writes nothing."""
+        if not told(False):
+            return
+        from tgdp.config import parse
+
+        try:
+            execute = _function(self.execute)
+            execute(run, parse(self.config), _ShouldStop(stop, self.launcher))
+        except (KeyboardInterrupt, DivergedError):
+            pass
+        except BaseException:
+            keep_traceback(run)
+            # The others wait for this rank: whoever started them must see that it is gone.
+            raise
 
     def checkpoint(self) -> Any:
         """Return what submitit is to queue again: the same job, which resumes by itself."""
@@ -83,16 +119,16 @@ class Job:
         return ending.state
 
     def _work(self, run: RunDirectory, stop: StopRequest) -> "_Ending":
-        if self.gpu:
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         try:
-            from tgdp.config import load
+            from tgdp.config import parse
 
             finished = _function(self.execute)(
-                run, load(run.config_file), _ShouldStop(stop, self.launcher)
+                run, parse(self.config), _ShouldStop(stop, self.launcher)
             )
         except KeyboardInterrupt:
             return _Ending("interrupted")
+        except DivergedError as error:
+            return _Ending("diverged", str(error))
         except BaseException as error:
             keep_traceback(run)
             return _Ending("failed", _one_line(error), isinstance(error, UserError))
@@ -124,6 +160,12 @@ class _ShouldStop:
             self._next_look = now + LOOK_EVERY_S
             self._orphaned = not is_alive(self._launcher)
         return self._stop() or self._orphaned
+
+
+def _speak() -> None:
+    """Let progress and warnings be seen in what the process prints, which its log keeps."""
+    form = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, datefmt="%H:%M:%S", stream=sys.stdout)
 
 
 @contextmanager

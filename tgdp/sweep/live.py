@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from tgdp.sweep.plan import Plan
 from tgdp.sweep.queue import Entry
 from tgdp.sweep.show import clock, colored
+from tgdp.training.run_directory import Status
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -72,7 +73,7 @@ class LiveTable:
         from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD)
-        for name in ("row", "seed", "state", "step", "loss", "samples/s", "left"):
+        for name in ("row", "seed", "state", "step", "loss", "samples/s", "data wait", "left"):
             table.add_column(name, justify="left" if name in {"row", "state"} else "right")
         in_work = [entry for entry in self._entries if entry.phase in {"running", "elsewhere"}]
         for entry in in_work:
@@ -192,15 +193,23 @@ def _open(entry: Entry) -> bool:
     return entry.phase != "over"
 
 
-def _columns(entry: Entry) -> tuple[str, str, str, str, str]:
+def _columns(entry: Entry) -> tuple[str, ...]:
     status, word = entry.status, word_of(entry)
     return (
         "by another launch" if entry.phase == "elsewhere" else colored(word),
         f"{status.step}/{status.total_steps}" if status.total_steps else "-",
         "-" if status.loss is None else f"{status.loss:.3f}",
-        "-" if status.samples_per_s is None else f"{status.samples_per_s:.0f}",
+        _speed(status),
+        "-" if status.data_wait is None else f"{100 * status.data_wait:.0f} %",
         clock(remaining(entry)),
     )
+
+
+def _speed(status: Status) -> str:
+    if status.samples_per_s is None:
+        return "-"
+    share = "" if status.mfu is None else f" (MFU {100 * status.mfu:.0f} %)"
+    return f"{status.samples_per_s:.0f}{share}"
 
 
 def _sentence(entry: Entry) -> str:

@@ -13,7 +13,7 @@ from tgdp.sweep.estimate import Estimate, estimate_seconds
 from tgdp.sweep.state import read_state
 from tgdp.training.run_directory import RunDirectory, State, Status
 
-STATES: tuple[State, ...] = ("new", "running", "interrupted", "failed", "done")
+STATES: tuple[State, ...] = ("new", "running", "interrupted", "diverged", "failed", "done")
 
 NEVER_STARTED = Status(updated=0.0)
 
@@ -51,13 +51,13 @@ class Plan:
         sweep: The declaration.
         runs: In the order they will be started.
         estimate: Seconds one run takes, and where that number comes from.
-        retry_failed: Whether failed runs are tried again.
+        retry: States that are no reason to leave a run alone: `failed`, `diverged`.
     """
 
     sweep: Sweep
     runs: tuple[PlannedRun, ...]
     estimate: Estimate
-    retry_failed: bool = False
+    retry: frozenset[State] = frozenset()
 
     def counts(self) -> Counter[State]:
         """Return how many runs are in each state."""
@@ -65,7 +65,7 @@ class Plan:
 
     def todo(self) -> tuple[PlannedRun, ...]:
         """Return the runs that a launch would start, or wait for where somebody else runs them."""
-        settled = {"done"} if self.retry_failed else {"done", "failed"}
+        settled = {"done", "failed", "diverged"} - self.retry
         return tuple(planned for planned in self.runs if planned.state not in settled)
 
     def seconds_left(self, planned: PlannedRun) -> float | None:
@@ -90,7 +90,7 @@ class Plan:
 
 
 def make_plan(
-    sweep: Sweep, cells: tuple[Cell, ...], results: Path, retry_failed: bool = False
+    sweep: Sweep, cells: tuple[Cell, ...], results: Path, retry: frozenset[State] = frozenset()
 ) -> Plan:
     """Return the plan of a sweep; nothing is written.
 
@@ -98,12 +98,12 @@ def make_plan(
         sweep: The declaration.
         cells: Its expansion over one base.
         results: Results folder, where `runs/` lies.
-        retry_failed: Whether failed runs count as work to do.
+        retry: States that count as work to do, of `failed` and `diverged`.
     """
     folder = results / "runs"
     known = _known_runs(folder)
     runs = tuple(_look_at(cell, folder, known) for cell in _without_twins(cells))
-    return Plan(sweep, runs, estimate_seconds(sweep, runs, results), retry_failed)
+    return Plan(sweep, runs, estimate_seconds(sweep, runs, results), retry)
 
 
 def check_writable(results: Path) -> None:

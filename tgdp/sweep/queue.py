@@ -18,11 +18,14 @@ from tgdp.sweep.machine import Slots
 from tgdp.sweep.plan import PlannedRun
 from tgdp.sweep.state import read_state
 from tgdp.sweep.stop import StopRequest, stop_on_signals
-from tgdp.training.run_directory import Status
+from tgdp.training.run_directory import State, Status
 
 PAUSE_S = 0.2
 REPEAT_STOP_S = 1.0
 """A stop that finds a job in the instant before its handlers stand is lost; it is said again."""
+
+OVER: tuple[State, ...] = ("done", "failed", "diverged")
+"""What a job may leave behind that another one would not change."""
 
 Phase = Literal["waiting", "running", "elsewhere", "over"]
 
@@ -128,7 +131,7 @@ class Queue:
         former, now = entry.status, entry.look()
         if now.state == "running":
             entry.phase, entry.started = "elsewhere", (time.monotonic(), now.step)
-        elif now.state == "done" or (now.state == "failed" and now.attempt > former.attempt):
+        elif now.state in OVER and (now.state == "done" or now.attempt > former.attempt):
             self._end(entry)
         return entry.phase == "waiting"
 
@@ -156,7 +159,7 @@ class Queue:
         if now.state == "running":
             # The job found the run taken and left.
             entry.phase = "elsewhere"
-        elif now.state in {"done", "failed"}:
+        elif now.state in OVER:
             self._end(entry)
         elif self.stop() or entry.phase == "elsewhere":
             entry.phase = "waiting"
@@ -187,6 +190,6 @@ class Queue:
 def _why(entry: Entry) -> str:
     if entry.status.attempt == entry.former_attempt:
         return f"did not start: {last_words(entry.planned.run)}"
-    if entry.status.state == "failed":
+    if entry.status.state in OVER:
         return entry.status.error
     return "its process ended before the run was done (killed, or out of memory?)"

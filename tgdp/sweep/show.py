@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tgdp.sweep.plan import STATES, Plan, PlannedRun
+from tgdp.training.run_directory import State
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -11,9 +12,13 @@ COLORS = {
     "new": "default",
     "running": "cyan",
     "interrupted": "yellow",
+    "diverged": "magenta",
     "failed": "red",
     "done": "green",
 }
+
+ENDED_BADLY: tuple[State, ...] = ("failed", "diverged")
+"""A launch leaves these alone unless it is told to try them again."""
 
 NEVER_CUT = {"run": 12, "state": 11}
 """Columns a narrow terminal must not shorten, with their width: names are there to be copied."""
@@ -51,7 +56,7 @@ def plan_table(plan: Plan) -> "Table":
 def status_table(plan: Plan) -> "Table":
     """Return the table of `status`: a line a run, with how far it is and what went wrong."""
     columns = ("row", "seed", "run", "state", "step", "loss", "time", "attempts")
-    errors = ("error",) if plan.counts()["failed"] else ()
+    errors = ("error",) if any(run.state in ENDED_BADLY for run in plan.runs) else ()
     table = _table(plan, *columns, *errors)
     for planned in plan.runs:
         progress = _progress(planned)[: 4 + len(errors)]
@@ -73,9 +78,10 @@ def summary(plan: Plan, jobs: int) -> tuple[str, ...]:
         lines.append(f"Time left: {plan.estimate.origin if wall is None else known}.")
     else:
         lines.append("Nothing left to run.")
-    failed = plan.counts()["failed"]
-    if failed and not plan.retry_failed:
-        lines.append(f"{failed} failed before and stay so; --retry-failed tries them again.")
+    for state in ENDED_BADLY:
+        number = plan.counts()[state]
+        if number and state not in plan.retry:
+            lines.append(f"{number} {state} before and stay so; --retry-{state} tries them again.")
     return tuple(lines)
 
 
@@ -108,7 +114,7 @@ def _progress(planned: PlannedRun) -> tuple[str, str, str, str, str]:
         "-" if status.loss is None else f"{status.loss:.3f}",
         clock(status.seconds),
         str(status.attempt),
-        escape(status.error) if planned.state == "failed" else "",
+        escape(status.error) if planned.state in ENDED_BADLY else "",
     )
 
 

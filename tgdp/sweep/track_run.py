@@ -28,6 +28,7 @@ STATUS: dict[State, str] = {
     "new": "SCHEDULED",
     "running": "RUNNING",
     "interrupted": "KILLED",
+    "diverged": "FAILED",
     "failed": "FAILED",
     "done": "FINISHED",
 }

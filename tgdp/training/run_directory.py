@@ -5,6 +5,7 @@
     status.json          the newest state, replaced whole: what `status` and `plan` read
     result.json          written once, at the very end: the numbers and what they were counted over
     environment.json     versions, host and hardware of the newest attempt
+    diverged.json        only where training ended for want of finite gradients: step, clips, losses
     checkpoints/         step-00000500.pt, ...
     log/                 what the job printed
 
@@ -22,7 +23,7 @@ from typing import Any, Literal
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 
-State = Literal["new", "running", "interrupted", "failed", "done"]
+State = Literal["new", "running", "interrupted", "diverged", "failed", "done"]
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,15 @@ class Status:
 
     Attributes:
         state: `new` where nothing was written yet; `running`; `interrupted` (stopped on request or
-            its process is gone; it goes on from its last checkpoint); `failed`; `done`.
+            its process is gone; it goes on from its last checkpoint); `diverged` (its gradients
+            are no numbers any more, and would not be in another attempt); `failed`; `done`.
         step: Optimiser steps taken.
         total_steps: Steps the run will take; 0 where not known yet.
         loss: Newest total loss.
-        samples_per_s: Training pairs a second over the newest stretch.
+        samples_per_s: Training pairs a second over the newest stretch, of all ranks.
+        data_wait: Share of that stretch in which the trainer waited for data.
+        mfu: Model FLOP/s utilisation over it; None where the peak of the device is not known.
+        saved: Step of the newest checkpoint.
         seconds: Seconds spent in this run over all attempts.
         attempt: Number of times the run was started.
         host: Host of the newest attempt.
@@ -50,6 +55,9 @@ class Status:
     total_steps: int = 0
     loss: float | None = None
     samples_per_s: float | None = None
+    data_wait: float | None = None
+    mfu: float | None = None
+    saved: int = 0
     seconds: float = 0.0
     attempt: int = 0
     host: str = ""
@@ -73,6 +81,7 @@ class RunDirectory:
         self.status_file = path / "status.json"
         self.result_file = path / "result.json"
         self.environment_file = path / "environment.json"
+        self.diverged_file = path / "diverged.json"
         self.lock_file = path / "lock"
         self.checkpoints = path / "checkpoints"
         self.log = path / "log"
@@ -137,8 +146,8 @@ class RunDirectory:
                 yield json.loads(line)
 
     def forget_after(self, step: int) -> None:
-        """Drop a torn last line and the metric events of steps that will be taken again."""
-        kept = [e for e in self.events() if e["kind"] != "metric" or e["step"] <= step]
+        """Drop a torn last line and the events of steps that will be taken again."""
+        kept = [event for event in self.events() if event.get("step", 0) <= step]
         if self.events_file.exists():
             write_whole(self.events_file, "".join(json.dumps(event) + "\n" for event in kept))
 

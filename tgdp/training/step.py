@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -74,11 +73,4 @@ def weigh(config: Config, student: Student, inputs: Inputs, outputs: Outputs) ->
         outputs.vectors,
         outputs.teacher.vectors,
         temperature(config, student),
-    )
-
-
-def autocast(config: Config, device: torch.device) -> torch.autocast:
-    """Return the precision context of a run: bfloat16 where asked for, else nothing changes."""
-    return torch.autocast(
-        device.type, dtype=torch.bfloat16, enabled=config.training.precision == "bfloat16"
     )

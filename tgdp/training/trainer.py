@@ -1,160 +1,75 @@
 """The training loop: plain, resumable, stopped at a step boundary when asked."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from tgdp.config import Config, dump
-from tgdp.data.clips import PairDataset
-from tgdp.data.front_end import FrontEnd
-from tgdp.errors import UserError
-from tgdp.losses.objective import Losses
-from tgdp.model.dual_path import Student
-from tgdp.model.encoder import Encoder
-from tgdp.model.initial import initialise
-from tgdp.model.schedules import Moment, momentum
-from tgdp.model.teacher import build_teacher, follow
+from tgdp.config import Config
+from tgdp.errors import DivergedError, UserError
 from tgdp.training import checkpoint
 from tgdp.training.batches import EpochBatches
 from tgdp.training.in_force import in_force
-from tgdp.training.optim import build_optimizer, learning_rate, set_learning_rate
+from tgdp.training.learner import Learner, build_learner
+from tgdp.training.loading import Loader, open_pairs
+from tgdp.training.meter import Meter
+from tgdp.training.optim import learning_rate, scaled
+from tgdp.training.precision import check_precision
+from tgdp.training.profiling import StepProfile
+from tgdp.training.ranks import Ranks, any_rank, current_ranks, rank_device, told
 from tgdp.training.recorder import Recorder
+from tgdp.training.retention import path_of
 from tgdp.training.run_directory import RunDirectory
-from tgdp.training.step import Batch, autocast, compute_losses
-
-
-@dataclass
-class Learner:
-    """Everything that training changes.
-
-    Attributes:
-        student: Trained by gradient.
-        teacher: Its slow copy; None where the run has no teacher.
-        optimizer: Over the student.
-        step: Steps taken.
-    """
-
-    student: Student
-    teacher: Encoder | None
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-
-
-def build_learner(config: Config, device: torch.device, *, is_start: bool = True) -> Learner:
-    """Return an untrained learner; the weights depend on the seed and on what it starts from.
-
-    Args:
-        config: The run.
-        device: Where the weights go.
-        is_start: Whether the start weights are read; a run that resumes no longer needs them.
-
-    Raises:
-        UserError: The start weights cannot be had or do not fit.
-    """
-    torch.manual_seed(config.seed)
-    student = Student(config).to(device)
-    if is_start:
-        initialise(student, config)
-    teacher = build_teacher(student.encoder) if config.teacher.enabled else None
-    return Learner(student, teacher, build_optimizer(student, config.training))
+from tgdp.training.saving import Evaluate, Score, keep_best, restore, save
+from tgdp.training.step import Batch
+from tgdp.training.update import Update, take_step
 
 
 def train(
-    run: RunDirectory, config: Config, should_stop: Callable[[], bool]
+    run: RunDirectory,
+    config: Config,
+    should_stop: Callable[[], bool],
+    evaluate: Evaluate | None = None,
 ) -> tuple[Learner, bool]:
     """Train a run from its newest checkpoint to its end, or until asked to stop.
+
+    On several ranks every one of them calls this; the first one writes.
 
     Args:
         run: Where checkpoints, events and status are written.
         config: The run.
-        should_stop: Asked at every step boundary; once true, the state is saved and training ends.
+        should_stop: Asked at every step boundary; once true on any rank, the state is saved and
+            training ends.
+        evaluate: What measures the encoder every `runtime.evaluate_every` epochs.
 
     Returns:
         The learner, and whether it reached the end.
 
     Raises:
         UserError: The data, a checkpoint or the start weights cannot be read, or the disk is full.
-        DivergedError: The loss is not finite.
+        DivergedError: Too many steps in a row were not finite.
     """
-    device = pick_device(config)
-    dataset = PairDataset(data_folder(config), config.data.train_split, config.data, config.seed)
-    batches = EpochBatches(_num_clips(dataset, config), config.training, config.seed)
-    stored = checkpoint.load_newest(run.checkpoints)
-    learner = build_learner(config, device, is_start=stored is None)
-    resume(run, learner, stored)
-    recorder = Recorder(run, config, batches.total_steps, learner.step)
-    front_end = FrontEnd(config.data).to(device)
-    loader = _load(dataset, batches.start_at(learner.step), config, device)
-    stopped = should_stop()
-    for raw in () if stopped else loader:
-        batch = _prepare(front_end, raw, batches.moment(learner.step), device)
-        rate = learning_rate(config.training, learner.step, batches.total_steps)
-        losses, norm = take_step(config, learner, batch, rate)
-        extra = in_force(config, learner.student, batch.moment) | {"train/learning_rate": rate}
-        recorder.record(learner.step, losses, norm, extra, samples=len(batch.samples))
-        stopped = should_stop()
-        if stopped or learner.step % config.runtime.save_every == 0:
-            save(run, config, learner)
-        if stopped:
-            break
-    finished = learner.step >= batches.total_steps
-    if finished:
-        save(run, config, learner)
-    return learner, finished
-
-
-def take_step(config: Config, learner: Learner, batch: Batch, rate: float) -> tuple[Losses, Tensor]:
-    """Return the losses and the gradient norm of one optimiser step, taken in place.
-
-    Args:
-        config: The run.
-        learner: Changed in place.
-        batch: Pairs on the device.
-        rate: Learning rate of this step.
-    """
-    set_learning_rate(learner.optimizer, rate)
-    with autocast(config, batch.image.device):
-        losses = compute_losses(config, learner.student, learner.teacher, batch)
-    learner.optimizer.zero_grad(set_to_none=True)
-    losses.total.backward()
-    norm = nn.utils.clip_grad_norm_(learner.student.parameters(), config.training.clip_norm)
-    learner.optimizer.step()
-    learner.student.hold_temperature()
-    if learner.teacher is not None:
-        follow(learner.teacher, learner.student.encoder, momentum(config.teacher, batch.moment))
-    learner.step += 1
-    return losses, norm
-
-
-def save(run: RunDirectory, config: Config, learner: Learner) -> Path:
-    """Write a checkpoint of everything that training changes."""
-    teacher = learner.teacher
-    return checkpoint.save(
-        run.checkpoints,
-        learner.step,
-        {
-            "config": dump(config),
-            "student": learner.student.state_dict(),
-            "teacher": None if teacher is None else teacher.state_dict(),
-            "optimizer": learner.optimizer.state_dict(),
-        },
-    )
-
-
-def resume(run: RunDirectory, learner: Learner, stored: dict[str, Any] | None) -> None:
-    """Put a learner where a checkpoint, if there is one, left it; the events are cut to fit."""
-    if stored is not None:
-        learner.student.load_state_dict(stored["student"])
-        learner.optimizer.load_state_dict(stored["optimizer"])
-        if learner.teacher is not None:
-            learner.teacher.load_state_dict(stored["teacher"])
-        learner.step = stored["step"]
-    run.forget_after(learner.step)
+    ranks = current_ranks()
+    device = rank_device(ranks, pick_device(config))
+    check_precision(config, device)
+    pairs = open_pairs(config)
+    batches = EpochBatches(len(pairs), config.training, config.seed, ranks)
+    learner = _start(run, config, device, ranks)
+    loader = Loader(pairs, batches.start_at(learner.step), config, device)
+    recorder = _recorder(run, config, learner, loader, ranks) if ranks.is_first else None
+    loop = _Loop(run, config, learner, loader, recorder, evaluate)
+    folder = run.log / "profile" if config.runtime.profile and ranks.is_first else None
+    with StepProfile(folder, device) as profile:
+        if not any_rank(should_stop(), device):
+            for batch in loader:
+                loop.take(batch)
+                stops = any_rank(should_stop(), device)
+                loop.keep(stops=stops)
+                profile.step()
+                if stops:
+                    break
+    return learner, learner.step >= batches.total_steps
 
 
 def pick_device(config: Config) -> torch.device:
@@ -173,44 +88,115 @@ def pick_device(config: Config) -> torch.device:
     return torch.device(name)
 
 
-def data_folder(config: Config) -> Path:
-    """Return the prepared data of a run.
+def _start(run: RunDirectory, config: Config, device: torch.device, ranks: Ranks) -> Learner:
+    """Return the learner where the newest checkpoint left it, the events cut to fit."""
+    stored = _newest(run) if ranks.is_first else None
+    step = told(None if stored is None else int(stored["step"]))
+    if step is not None and stored is None:
+        stored = checkpoint.load(path_of(run.checkpoints, step))
+    learner = build_learner(config, device, is_start=stored is None)
+    if stored is not None:
+        restore(learner, stored)
+    if ranks.is_first:
+        run.forget_after(learner.step)
+        keep_best(run, stored)
+    return learner
 
-    Raises:
-        UserError: The configuration names none.
-    """
-    if config.data.folder is None:
-        raise UserError("data.folder: no prepared data named; give --data DIR")
-    return config.data.folder
+
+def _newest(run: RunDirectory) -> dict[str, Any] | None:
+    return checkpoint.load_newest(run.checkpoints, run.status().saved)
 
 
-def _num_clips(dataset: PairDataset, config: Config) -> int:
-    if len(dataset) < 2:
-        raise UserError(
-            f"{data_folder(config)}: split '{config.data.train_split}' holds {len(dataset)} clip; "
-            "contrastive training needs at least 2"
+def _recorder(
+    run: RunDirectory, config: Config, learner: Learner, loader: Loader, ranks: Ranks
+) -> Recorder:
+    batches = loader.batches
+    meter = Meter(config, loader.device, batches.batch_size, ranks.world)
+    return Recorder(run, config, meter, batches.total_steps, learner.step)
+
+
+class _Loop:
+    """The two halves of a turn: the step itself, and what is kept of it."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        config: Config,
+        learner: Learner,
+        loader: Loader,
+        recorder: Recorder | None,
+        evaluate: Evaluate | None,
+    ) -> None:
+        self._run = run
+        self._config = config
+        self._learner = learner
+        self._loader = loader
+        self._batches = loader.batches
+        self._training = scaled(config.training, self._batches.batch_size)
+        self._recorder = recorder
+        self._evaluate = evaluate
+
+    def take(self, batch: Batch) -> None:
+        """Take a step, and write down what it was like."""
+        learner, config = self._learner, self._config
+        rate = learning_rate(self._training, learner.step, self._batches.total_steps)
+        update = take_step(config, learner, batch, rate, self._batches.own)
+        if self._recorder is not None:
+            extra = in_force(config, learner.student, batch.moment) | {"train/learning_rate": rate}
+            if learner.lost.total:
+                extra["train/skipped_steps"] = float(learner.lost.total)
+            self._recorder.record(batch.moment, update, extra, self._loader.waited)
+        if update.is_lost:
+            self._lose(update)
+
+    def _lose(self, update: Update) -> None:
+        step, lost = self._learner.step, self._learner.lost
+        is_over = lost.in_a_row >= self._config.runtime.nonfinite_limit
+        if self._recorder is not None:
+            clips = self._loader.clips(step - 1)
+            self._recorder.lost(step, update, lost, clips, is_over=is_over)
+        if is_over:
+            raise DivergedError(
+                f"no finite gradient in {lost.in_a_row} steps in a row, the last at step {step}; "
+                f"the clips of its batch are in {self._run.diverged_file.name}. The same run would "
+                "end there again: try a lower training.learning_rate"
+            )
+
+    def keep(self, *, stops: bool) -> None:
+        """Measure and save, where it is time for either.
+
+        Args:
+            stops: Whether training ends here.
+        """
+        step, runtime = self._learner.step, self._config.runtime
+        score = None
+        is_measured = self._evaluate is not None and self._ends_epoch(step, runtime.evaluate_every)
+        if is_measured and self._recorder is not None:
+            score = self._measure(self._recorder)
+        is_kept = self._ends_epoch(step, runtime.keep_every)
+        is_last = stops or step >= self._batches.total_steps
+        if is_last or is_kept or is_measured or step % runtime.save_every == 0:
+            self._save(score)
+
+    def _measure(self, recorder: Recorder) -> Score:
+        assert self._evaluate is not None
+        score = self._evaluate(self._learner.student.encoder)
+        recorder.evaluated(self._learner.step, score.values)
+        return score
+
+    def _save(self, score: Score | None) -> None:
+        if self._recorder is None:
+            return
+        step, every = self._learner.step, self._config.runtime.keep_every
+        save(
+            self._run,
+            self._config,
+            self._learner,
+            score,
+            keeps=partial(self._ends_epoch, every=every),
         )
-    return len(dataset)
+        self._recorder.saved(step)
 
-
-def _load(
-    dataset: PairDataset, batches: EpochBatches, config: Config, device: torch.device
-) -> Iterator[dict[str, Tensor]]:
-    workers = config.runtime.num_workers
-    return iter(
-        DataLoader(
-            dataset,
-            batch_sampler=batches,
-            num_workers=workers,
-            pin_memory=device.type == "cuda",
-            prefetch_factor=4 if workers else None,
-        )
-    )
-
-
-def _prepare(
-    front_end: FrontEnd, raw: dict[str, Tensor], moment: Moment, device: torch.device
-) -> Batch:
-    moved = {name: value.to(device, non_blocking=True) for name, value in raw.items()}
-    inputs = front_end(moved["image"], moved["waveform"], moved["num_steps"])
-    return Batch(inputs.audio, inputs.image, moved["index"], moment)
+    def _ends_epoch(self, step: int, every: int | None) -> bool:
+        """Return whether a number of epochs that is divided by another one ends with a step."""
+        return every is not None and step % (every * self._batches.steps_per_epoch) == 0

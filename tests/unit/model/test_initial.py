@@ -16,7 +16,7 @@ from tgdp.model import initial
 from tgdp.model.dual_path import Student
 from tgdp.model.initial import initialise
 from tgdp.model.released.mae import from_mae
-from tgdp.training.trainer import build_learner
+from tgdp.training.learner import build_learner
 
 SIZE = {
     "model.width": 64,

@@ -21,8 +21,9 @@ from switch_bench import (
 )
 
 from tgdp.model.schedules import Moment
+from tgdp.training.learner import build_learner
 from tgdp.training.step import Batch
-from tgdp.training.trainer import build_learner, take_step
+from tgdp.training.update import take_step
 
 CONTRAST_PATH = VISIBLE | VECTORS | CONTRAST
 RECONSTRUCTION_PATH = HIDDEN | PREDICTED | RECONSTRUCTION

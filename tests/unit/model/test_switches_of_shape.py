@@ -13,9 +13,10 @@ from tgdp.model.dual_path import LOWEST_TEMPERATURE, Student, temperature
 from tgdp.model.encoder import Branch, Encoder
 from tgdp.model.passes import Selections, branch_tokens, reconstruct
 from tgdp.model.teacher import teacher_pass
+from tgdp.training.learner import build_learner
 from tgdp.training.optim import build_optimizer
 from tgdp.training.step import Batch
-from tgdp.training.trainer import build_learner, take_step
+from tgdp.training.update import take_step
 
 LEARNED = {"contrastive.learned_temperature": True}
 KEPT = {"model.keep_registers": True}

@@ -36,8 +36,8 @@ def held(run: RunDirectory) -> Iterator[None]:
         yield
 
 
-def plan_of(toy: Sweep, results: Path, *, retry_failed: bool = False) -> Plan:
-    return make_plan(toy, expand(toy, tiny()), results, retry_failed)
+def plan_of(toy: Sweep, results: Path, *, retry: frozenset = frozenset()) -> Plan:
+    return make_plan(toy, expand(toy, tiny()), results, retry)
 
 
 def test_a_plan_of_nothing_writes_nothing(toy: Sweep, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_states_come_from_the_run_directories(toy: Sweep, tmp_path: Path) -> Non
     plan = plan_of(toy, tmp_path)
     assert [run.state for run in plan.runs] == ["done", "failed", "interrupted"]
     assert [run.state for run in plan.todo()] == ["interrupted"]
-    again = plan_of(toy, tmp_path, retry_failed=True)
+    again = plan_of(toy, tmp_path, retry=frozenset({"failed"}))
     assert [run.state for run in again.todo()] == ["failed", "interrupted"]
 
 
