@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from tgdp.bench.plain_layers import (
     Mask,
@@ -168,7 +169,10 @@ def take_plain_step(config: Config, learner: PlainLearner, batch: Batch) -> tupl
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
     if learner.teacher is not None:
-        _follow(learner.teacher, learner.student.encoder, momentum(config.teacher, batch.moment))
+        with record_function("teacher update"):
+            _follow(
+                learner.teacher, learner.student.encoder, momentum(config.teacher, batch.moment)
+            )
     # Trainer lines 102 to 105: four numbers are fetched at every step.
     parts = losses.total, losses.reconstruction_audio, losses.reconstruction_image
     return tuple(part.item() for part in (*parts, losses.contrastive) if part is not None)

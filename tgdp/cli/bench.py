@@ -22,6 +22,7 @@ app = typer.Typer(
     ours is from the released model's figures.
 
     Examples: [bold]tgdp-bench prepare --workers 2[/bold],
+    [bold]tgdp-bench step --preset paper --batch 64,128 --against plain[/bold],
     [bold]tgdp-bench parity tests/parity/figures.npz[/bold]""",
 )
 
@@ -54,6 +55,60 @@ def prepare(
     with tempfile.TemporaryDirectory() as folder:
         timing = time_prepare(Path(folder), clips, workers, runs)
     _show([timing.row(clips, "clips/s"), _per_core(timing, clips, workers)])
+
+
+@app.command()
+def step(
+    preset: Annotated[str, typer.Option(help="tiny, small, paper or an ancestor.")] = "tiny",
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one key; repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    batch: Annotated[
+        str | None, typer.Option(metavar="N,N,...", help="Pairs a step; the preset's if not given.")
+    ] = None,
+    case: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="single, dual or teacher; repeatable; all if not given."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="plain", help="Time the released way of working, too.")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Time ours with torch.compile, too.")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Steps that count, of each.")] = 10,
+    warmup: Annotated[
+        int | None, typer.Option(min=0, help="Steps before; 3 if not given, compiled 5.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Append the rows to this file.")
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Also print where the time of a step goes.")
+    ] = False,
+) -> None:
+    """Time training steps on made-up inputs: single pass, dual pass, dual pass with a teacher."""
+    from tgdp.bench.step import Request, time_steps
+    from tgdp.bench.step_cases import CASES, parse_against, parse_batches
+    from tgdp.cli.bench_step import show_as_measured
+
+    request = Request(
+        preset=preset,
+        assignments=tuple(assignments or ()),
+        device=device,
+        batches=parse_batches(batch),
+        cases=tuple(case or CASES),
+        plain=parse_against(against),
+        compiled=compiled,
+        steps=steps,
+        warmup=warmup,
+        threads=threads,
+        profiles=profile,
+    )
+    show_as_measured(time_steps(request), csv)
 
 
 @app.command()
