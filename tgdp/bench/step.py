@@ -87,7 +87,12 @@ def time_steps(request: Request) -> Iterator[Result]:
         COMPILED_WARMUP if request.warmup is None else request.warmup,
         request.profiles,
     )
+    compiled_for: int | None = None
     for case, config in configs:
+        if request.compiled and config.training.batch_size != compiled_for:
+            # What was compiled for other sizes counts towards the most that torch compiles.
+            compiled_for = config.training.batch_size
+            torch.compiler.reset()
         for finish in run_race(taking_part, config, synthetic_batch(config, device), race):
             yield Result(_row(request, case, config, finish, device), finish.profile)
         release(device)

@@ -162,8 +162,6 @@ def _ours(config: Config, device: torch.device) -> Take:
 
 
 def _ours_compiled(config: Config, device: torch.device) -> Take:
-    # Without this, the shapes of the cases before would count towards the most that are compiled.
-    torch.compiler.reset()
     return _ours(override(config, {"runtime.compile": True}, "--compile"), device)
 
 

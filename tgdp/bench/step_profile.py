@@ -126,6 +126,8 @@ def _on_cpu(events: Iterable[Any]) -> Iterator[Spent]:
 def _on_gpu(events: Iterable[Any]) -> Iterator[Spent]:
     for event in events:
         for kernel in event.kernels:
+            if kernel.name == event.name:
+                continue  # A named stretch of the program, drawn on the GPU's line of time as well
             yield Spent(kernel.name, (event.name, *_around(event)), kernel.duration)
 
 

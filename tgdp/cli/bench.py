@@ -91,6 +91,8 @@ def step(
     ] = False,
 ) -> None:
     """Time training steps on made-up inputs: single pass, dual pass, dual pass with a teacher."""
+    # Read when torch loads: its profiler otherwise notes its own starts and ends on stderr.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from tgdp.bench.step import Request, time_steps
     from tgdp.bench.step_cases import CASES, parse_against, parse_batches
     from tgdp.cli.bench_step import show_as_measured
