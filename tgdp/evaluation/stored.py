@@ -13,7 +13,7 @@ from tgdp.errors import UserError
 from tgdp.model.dual_path import Student
 from tgdp.model.encoder import Encoder
 from tgdp.model.teacher import build_teacher
-from tgdp.training import checkpoint
+from tgdp.training import best, checkpoint, retention
 from tgdp.training.run_directory import RunDirectory
 
 
@@ -41,18 +41,21 @@ class Stored:
         return self
 
 
-def open_checkpoint(where: Path, data: Path | None = None, split: str | None = None) -> Stored:
+def open_checkpoint(
+    where: Path, data: Path | None = None, split: str | None = None, which: str = "last"
+) -> Stored:
     """Return a checkpoint, on the CPU, with the data that it is to be looked at on.
 
     Args:
-        where: A run directory, whose newest checkpoint is taken, or a checkpoint file.
+        where: A run directory or a checkpoint file.
         data: Prepared folder instead of the run's own.
         split: Split instead of the run's own.
+        which: Checkpoint of the run directory: `last`, `best` or a step.
 
     Raises:
-        UserError: The checkpoint cannot be read, or the folder is not prepared.
+        UserError: The checkpoint cannot be read or is not there, or the folder is not prepared.
     """
-    stored = _load(where)
+    stored = _load(where, which)
     config = from_dict(yaml.safe_load(stored["config"]), str(where))
     config = on_data(config, data, split)
     student = Student(config)
@@ -77,10 +80,22 @@ def on_data(config: Config, data: Path | None, split: str | None) -> Config:
     return override(config, changes, "--data" if split is None else "--split")
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path, which: str) -> dict[str, Any]:
     if path.is_file():
         return checkpoint.load(path)
-    stored = checkpoint.load_newest(RunDirectory(path).checkpoints)
+    folder = RunDirectory(path).checkpoints
+    if which != "last":
+        return checkpoint.load(_find(folder, which))
+    stored = checkpoint.load_newest(folder)
     if stored is None:
         raise UserError(f"{path}: neither a checkpoint file nor a run directory that holds one")
     return stored
+
+
+def _find(folder: Path, which: str) -> Path:
+    files = {str(retention.step_of(path)): path for path in retention.paths(folder)}
+    if (folder / best.FILE).exists():
+        files["best"] = folder / best.FILE
+    if which not in files:
+        raise UserError(f"{folder}: no checkpoint '{which}'. Valid: {', '.join(['last', *files])}")
+    return files[which]
