@@ -74,7 +74,7 @@ def test_what_is_set_holds_for_every_case():
         ("runtime.compile=true", "--compile"),
         ("teacher.enabled=true", "--case"),
         ("passes=single", "--case"),
-        ("model.widht=8", "model.width"),
+        ("model.wide=8", "model.width"),
     ],
 )
 def test_a_key_that_is_not_for_set_names_what_is(word, mend):
