@@ -1,12 +1,11 @@
 """Vectors of all ranks in one tensor, gradients included."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 
 class Gathered(NamedTuple):
@@ -19,6 +18,24 @@ class Gathered(NamedTuple):
 
     vectors: Float[Tensor, "M D"]
     first: int
+
+
+class _Gather(torch.autograd.Function):
+    """All ranks' vectors, of one size; torch's own function for it is on its way out."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor) -> tuple[Tensor, ...]:
+        """Return the vectors of each rank."""
+        parts = [torch.empty_like(vectors) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, vectors.contiguous())
+        return tuple(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Return what the losses of all ranks say about this rank's vectors."""
+        total = torch.stack(gradients)
+        dist.all_reduce(total)
+        return total[dist.get_rank()]
 
 
 def own(vectors: Float[Tensor, "B D"]) -> Gathered:
@@ -43,6 +60,6 @@ def gather(vectors: Float[Tensor, "B D"]) -> Gathered:
     dist.all_gather(sizes, mine)
     counts = [int(size) for size in sizes]
     padding = vectors.new_zeros(max(counts) - len(vectors), vectors.shape[1])
-    parts = all_gather(torch.cat([vectors, padding]))
+    parts = _Gather.apply(torch.cat([vectors, padding]))
     kept = [part[:count] for part, count in zip(parts, counts, strict=True)]
     return Gathered(torch.cat(kept), sum(counts[: dist.get_rank()]))

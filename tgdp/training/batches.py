@@ -24,6 +24,10 @@ class EpochBatches:
         seed: Seed of the run.
         ranks: Who asks.
 
+    Attributes:
+        own_stretches: Where this rank's pairs stand in each batch.
+        own: How many they are, part by part.
+
     Raises:
         UserError: A batch is too small for the ranks.
     """
@@ -38,8 +42,10 @@ class EpochBatches:
         self.steps_per_epoch = num_clips // self.batch_size
         self.total_steps = training.steps or (training.epochs or 0) * self.steps_per_epoch
         self.first_step = 0
-        self._own = own_stretches(self.batch_size, training.accumulation, ranks.rank, ranks.world)
-        sizes = tuple(part.stop - part.start for part in self._own)
+        self.own_stretches = own_stretches(
+            self.batch_size, training.accumulation, ranks.rank, ranks.world
+        )
+        sizes = tuple(part.stop - part.start for part in self.own_stretches)
         self.own = Shares(sizes, self.batch_size, ranks.world)
         self._order: tuple[int, list[int]] = (-1, [])
 
@@ -59,7 +65,7 @@ class EpochBatches:
         """Yield this rank's part of the batches from the first step on."""
         for step in range(self.first_step, self.total_steps):
             epoch = step // self.steps_per_epoch
-            yield [(epoch, index) for index in own_items(self.samples(step), self._own)]
+            yield [(epoch, index) for index in own_items(self.samples(step), self.own_stretches)]
 
     def samples(self, step: int) -> list[int]:
         """Return the clips of a step's batch, of all ranks, as their index in the split."""

@@ -1,6 +1,8 @@
 """Everything that training changes, in one place."""
 
+import inspect
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -97,6 +99,13 @@ def build_learner(config: Config, device: torch.device, *, is_start: bool = True
     return Learner(student, teacher, optimizer, scaler, _parallel(config, student))
 
 
+_known = inspect.signature(DistributedDataParallel).parameters
+_UNSYNCED: dict[str, Any] = {
+    # The buffers are constants; torch 2.13 renamed what keeps them from being sent at every step.
+    ("forward_sync_buffers" if "forward_sync_buffers" in _known else "broadcast_buffers"): False
+}
+
+
 def _parallel(config: Config, student: Student) -> nn.Module:
     objective = Objective(config, student)
     if current_world() == 1:
@@ -105,8 +114,5 @@ def _parallel(config: Config, student: Student) -> nn.Module:
     # step costs time.
     partial = not (config.reconstructs and config.contrasts)
     return DistributedDataParallel(
-        objective,
-        broadcast_buffers=False,
-        find_unused_parameters=partial,
-        gradient_as_bucket_view=True,
+        objective, find_unused_parameters=partial, gradient_as_bucket_view=True, **_UNSYNCED
     )

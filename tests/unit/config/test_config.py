@@ -52,6 +52,8 @@ def test_runtime_fields_do_not_change_the_signature_and_all_others_do():
 
 
 ADDED = {
+    "data.augment_image": True,
+    "data.roll_audio": 0.25,
     "training.accumulation": 2,
     "training.learning_rate_batch": 256,
     "training.decay_start": 0.3,
