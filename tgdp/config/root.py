@@ -77,6 +77,9 @@ class RuntimeConfig(Section):
         default=None, ge=1, description="CPU threads of the process; all if unset"
     )
     compile: bool = Field(default=False, description="torch.compile of the transformer layers")
+    cuda_graphs: bool = Field(
+        default=False, description="a step's kernels are recorded once and started as a whole"
+    )
     activation_checkpointing: bool = Field(
         default=False, description="layers are computed again backwards: less memory, more time"
     )

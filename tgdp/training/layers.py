@@ -36,7 +36,9 @@ def prepare_layers(module: nn.Module, runtime: RuntimeConfig, *, is_trained: boo
         if not isinstance(layer, (Block, JointBlock)):
             continue
         if runtime.activation_checkpointing and is_trained:
-            layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
+            layer.forward = partial(
+                checkpoint, layer.forward, use_reentrant=False, preserve_rng_state=False
+            )
         if runtime.compile:
             layer.compile(dynamic=False)
             if isinstance(layer, JointBlock):

@@ -1,6 +1,7 @@
 """Everything that training changes, in one place."""
 
 import inspect
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +15,14 @@ from tgdp.model.dual_path import Student
 from tgdp.model.encoder import Encoder
 from tgdp.model.initial import initialise
 from tgdp.model.teacher import build_teacher
+from tgdp.training.graphed import GraphedBackward, why_not
 from tgdp.training.layers import prepare_layers
 from tgdp.training.optim import build_optimizer
 from tgdp.training.precision import build_scaler
 from tgdp.training.ranks import current_world
 from tgdp.training.step import Batch, compute_losses
+
+logger = logging.getLogger(__name__)
 
 
 class Objective(nn.Module):
@@ -62,6 +66,7 @@ class Learner:
         optimizer: Over the student.
         scaler: Of the loss, for float16.
         objective: The losses; of several ranks, with the mean of their gradients.
+        graphed: The losses and their gradients as one CUDA graph, where that is asked for.
         step: Batches used up.
         lost: Of these, the ones that changed nothing.
     """
@@ -71,6 +76,7 @@ class Learner:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     objective: nn.Module
+    graphed: GraphedBackward | None = None
     step: int = 0
     lost: Lost = field(default_factory=Lost)
 
@@ -96,7 +102,21 @@ def build_learner(config: Config, device: torch.device, *, is_start: bool = True
         prepare_layers(teacher, config.runtime, is_trained=False)
     optimizer = build_optimizer(student, config.training)
     scaler = build_scaler(config, device)
-    return Learner(student, teacher, optimizer, scaler, _parallel(config, student))
+    objective = _parallel(config, student)
+    graphed = _graphed(config, device, student, teacher)
+    return Learner(student, teacher, optimizer, scaler, objective, graphed)
+
+
+def _graphed(
+    config: Config, device: torch.device, student: Student, teacher: Encoder | None
+) -> GraphedBackward | None:
+    if not config.runtime.cuda_graphs:
+        return None
+    reason = why_not(config, device, current_world())
+    if reason is not None:
+        logger.warning("runtime.cuda_graphs: the run goes without, because %s", reason)
+        return None
+    return GraphedBackward(config, student, teacher)
 
 
 _known = inspect.signature(DistributedDataParallel).parameters

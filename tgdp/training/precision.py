@@ -8,10 +8,22 @@ from tgdp.errors import UserError
 TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def autocast(config: Config, device: torch.device) -> torch.autocast:
-    """Return the precision context of a run; with float32 it changes nothing."""
+def autocast(config: Config, device: torch.device, *, caches: bool = True) -> torch.autocast:
+    """Return the precision context of a run; with float32 it changes nothing.
+
+    Args:
+        config: The run.
+        device: Where it is computed.
+        caches: Whether a weight is converted once for all its uses; not while a graph is recorded,
+            in which the conversion would then be left out.
+    """
     half = TYPES.get(config.training.precision)
-    return torch.autocast(device.type, dtype=half or torch.bfloat16, enabled=half is not None)
+    return torch.autocast(
+        device.type,
+        dtype=half or torch.bfloat16,
+        enabled=half is not None,
+        cache_enabled=caches,
+    )
 
 
 def build_scaler(config: Config, device: torch.device) -> torch.amp.GradScaler:

@@ -8,7 +8,7 @@ from torch import Tensor
 from tgdp.config import Config
 from tgdp.data import draws
 from tgdp.losses.objective import Losses, Reconstruction, objective
-from tgdp.model.dual_path import Inputs, Outputs, Student, forward, temperature
+from tgdp.model.dual_path import Inputs, Noise, Outputs, Student, forward, temperature
 from tgdp.model.encoder import Encoder
 from tgdp.model.schedules import Moment
 from tgdp.model.tokens import as_picture, patchify
@@ -31,7 +31,11 @@ class Batch(NamedTuple):
 
 
 def compute_losses(
-    config: Config, student: Student, teacher: Encoder | None, batch: Batch
+    config: Config,
+    student: Student,
+    teacher: Encoder | None,
+    batch: Batch,
+    noise: Noise | None = None,
 ) -> Losses:
     """Return the losses of one step (method section 3).
 
@@ -40,13 +44,14 @@ def compute_losses(
         student: Trained.
         teacher: Its slow copy, or None.
         batch: Pairs.
+        noise: Where the random numbers of the masks come from; from seed, epoch and sample if None.
     """
 
-    def noise(purpose: str, num: int) -> Tensor:
+    def drawn(purpose: str, num: int) -> Tensor:
         return draws.uniform(config.seed, purpose, batch.moment.epoch, batch.samples, num)
 
     inputs = Inputs(batch.audio, batch.image, batch.moment)
-    return weigh(config, student, inputs, forward(config, student, teacher, inputs, noise))
+    return weigh(config, student, inputs, forward(config, student, teacher, inputs, noise or drawn))
 
 
 def weigh(config: Config, student: Student, inputs: Inputs, outputs: Outputs) -> Losses:

@@ -57,7 +57,6 @@ def take_step(
     """
     own = own or whole(len(batch.samples), config.training.accumulation)
     set_learning_rate(learner.optimizer, rate)
-    learner.optimizer.zero_grad(set_to_none=True)
     losses = _backward(config, learner, batch, own)
     learner.scaler.unscale_(learner.optimizer)
     norm = nn.utils.clip_grad_norm_(learner.student.parameters(), config.training.clip_norm)
@@ -86,6 +85,9 @@ def _count(lost: Lost, *, is_taken: bool, is_lost: bool) -> None:
 
 def _backward(config: Config, learner: Learner, batch: Batch, own: Shares) -> Losses:
     """Add up the gradients of the parts; return the losses of the whole step."""
+    if learner.graphed is not None:
+        return learner.graphed(batch)
+    learner.optimizer.zero_grad(set_to_none=True)
     sums: list[Tensor] = []
     names: list[str] = []
     last = len(own.sizes) - 1
