@@ -23,6 +23,7 @@ from tgdp.training.run_directory import State
 
 if TYPE_CHECKING:
     from tgdp.sweep.launch import Outcome
+    from tgdp.sweep.show_scaling import OnPaper
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,14 @@ class Wanted:
 
 def dry(sweep: Sweep, wanted: Wanted) -> None:
     """Show what a launch would do; nothing is written."""
-    base, _, plan = _plan(sweep, wanted)
+    base, cells, plan = _plan(sweep, wanted)
+    block = None if base.embedded else _on_paper(cells, wanted)
     console = Console()
     console.print(plan_table(plan))
     _say(console, (*_notes(base, plan, wanted), wanted.slots().describe() + "."))
+    if block is not None:
+        console.print(block.table())
+        _say(console, block.notes)
 
 
 def status(sweeps: Sequence[Sweep], wanted: Wanted, as_json: bool) -> None:
@@ -119,6 +124,13 @@ def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
     if base.embedded and plan.todo() and not (folder / "dataset.json").exists():
         notes += (f"The embedded benchmark is made first, once, in {folder}.",)
     return notes
+
+
+def _on_paper(cells: Sequence[Cell], wanted: Wanted) -> "OnPaper | None":
+    # Here, not above: `status`, and the embedded benchmark on a CPU, can do without.
+    from tgdp.sweep.show_scaling import on_paper
+
+    return on_paper([cell.config for cell in cells], wanted.words.preset, wanted.results)
 
 
 def _failures(plan: Plan, outcome: "Outcome") -> list[tuple[PlannedRun, str]]:
