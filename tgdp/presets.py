@@ -120,10 +120,16 @@ Source: CAV-MAE Sync section 3; one-way InfoNCE is what its released model file 
 def cav_mae() -> Config:
     """Return CAV-MAE at its own size, weight and optimiser, on the paper's data.
 
-    Source: its pre-training script for AudioSet (`run_cavmae_pretrain_scale+.sh`). Its schedule
-    halves the rate every 5 epochs from the 10th; here it is the cosine.
+    Source: its pre-training script for AudioSet (`run_cavmae_pretrain_scale+.sh`), which halves the
+    rate after 10 of its 25 epochs and every 5 more; its trainer knows no warm-up.
     """
-    own = {"contrastive.weight": 0.01, "training.batch_size": 120, "training.learning_rate": 1e-4}
+    own = {
+        "contrastive.weight": 0.01,
+        "training.batch_size": 120,
+        "training.learning_rate": 1e-4,
+        "training.schedule": "step",
+        "training.warmup": 0.0,
+    }
     return override(paper(), {**CAV_MAE, **own, **_ANCESTORS_OPTIMISER}, "preset cav_mae")
 
 

@@ -22,7 +22,7 @@ PINNED = {
     "tiny": "0a1c9cffee58",
     "small": "024bbf44d4d3",
     "paper": "467cf50b6b61",
-    "cav_mae": "1ed6c84601f8",
+    "cav_mae": "8183d47f83b0",
     "cav_mae_sync": "45e90f228240",
 }
 """If one of these changes, every finished run of that preset is a stranger: say so in CHANGELOG."""
