@@ -1,4 +1,4 @@
-"""How long a training step takes: ours, ours compiled, and the released way of working.
+"""How long a training step takes: ours in several ways, and the released way of working.
 
 Nothing here reads data: it runs where torch is and none of the packages for media.
 """
@@ -44,6 +44,7 @@ class Request:
         cases: Names of the cases.
         plain: Whether the released way of working takes part.
         compiled: Whether ours takes part compiled, too.
+        graphed: Whether ours takes part as a CUDA graph, too.
         steps: Steps that count, of each contender.
         warmup: Steps before that do not.
         threads: Of the process on the CPU; as torch has it if None.
@@ -57,6 +58,7 @@ class Request:
     cases: tuple[str, ...] = tuple(CASES)
     plain: bool = False
     compiled: bool = False
+    graphed: bool = False
     steps: int = 10
     warmup: int | None = None
     threads: int | None = None
@@ -79,8 +81,12 @@ def time_steps(request: Request) -> Iterator[Result]:
     if request.threads:
         torch.set_num_threads(request.threads)
     device = find_device(request.device)
+    if request.graphed and device.type != "cuda":
+        raise UserError(f"--graph: it is for a GPU, and the device is {device}")
     configs = list(_configs(request, device))
-    taking_part = contenders(compiled=request.compiled, plain=request.plain)
+    taking_part = contenders(
+        compiled=request.compiled, graphed=request.graphed, plain=request.plain
+    )
     race = Race(
         request.steps,
         WARMUP if request.warmup is None else request.warmup,

@@ -1,6 +1,7 @@
 """What is timed: three ways to train from one preset, and who takes the steps."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -40,6 +41,7 @@ TAKEN: Mapping[str, str] = {
     "runtime.device": "--device",
     "runtime.threads": "--threads",
     "runtime.compile": "--compile",
+    "runtime.cuda_graphs": "--graph",
 }
 """Keys that an option of the command says."""
 
@@ -114,13 +116,14 @@ def parse_against(text: str | None) -> bool:
     return text == "plain"
 
 
-def contenders(*, compiled: bool, plain: bool) -> tuple[Contender, ...]:
-    """Return who takes part, plain first where it does."""
-    found = [Contender("ours", _ours, _own_precision)]
-    if compiled:
-        found.append(Contender("ours compiled", _ours_compiled, _own_precision, True))
-    if plain:
-        found.insert(0, Contender("plain", _plain, _plain_precision))
+def contenders(*, compiled: bool, graphed: bool, plain: bool) -> tuple[Contender, ...]:
+    """Return who takes part: plain first where it does, ours in each way that is asked for."""
+    found = [Contender("plain", _plain, _plain_precision)] if plain else []
+    for compiles in (False, True)[: 1 + compiled]:
+        for records in (False, True)[: 1 + graphed]:
+            name = f"ours{' compiled' * compiles}{', graph' * records}"
+            ways = {"runtime.compile": compiles, "runtime.cuda_graphs": records}
+            found.append(Contender(name, partial(_ours, ways), _own_precision, compiles))
     return tuple(found)
 
 
@@ -153,16 +156,13 @@ def synthetic_batch(config: Config, device: torch.device) -> Batch:
     )
 
 
-def _ours(config: Config, device: torch.device) -> Take:
+def _ours(ways: Mapping[str, bool], config: Config, device: torch.device) -> Take:
     from tgdp.training.learner import build_learner
     from tgdp.training.update import take_step
 
+    config = override(config, ways, "ours")
     learner, rate = build_learner(config, device), config.training.learning_rate
     return lambda batch: take_step(config, learner, batch, rate)
-
-
-def _ours_compiled(config: Config, device: torch.device) -> Take:
-    return _ours(override(config, {"runtime.compile": True}, "--compile"), device)
 
 
 def _plain(config: Config, device: torch.device) -> Take:

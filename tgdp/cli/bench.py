@@ -78,6 +78,9 @@ def step(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Time ours with torch.compile, too.")
     ] = False,
+    graphed: Annotated[
+        bool, typer.Option("--graph", help="Time ours as a CUDA graph, too; compiled as well.")
+    ] = False,
     steps: Annotated[int, typer.Option(min=1, help="Steps that count, of each.")] = 10,
     warmup: Annotated[
         int | None, typer.Option(min=0, help="Steps before; 3 if not given, compiled 5.")
@@ -105,6 +108,7 @@ def step(
         cases=tuple(case or CASES),
         plain=parse_against(against),
         compiled=compiled,
+        graphed=graphed,
         steps=steps,
         warmup=warmup,
         threads=threads,

@@ -165,9 +165,10 @@ def case_of(config: Config) -> str | None:
 
 def contender_of(config: Config) -> str | None:
     """Return under which name the steps of a run are timed; None for a way that is not timed."""
-    if config.runtime.activation_checkpointing or config.runtime.cuda_graphs:
+    runtime = config.runtime
+    if runtime.activation_checkpointing:
         return None
-    return "ours compiled" if config.runtime.compile else "ours"
+    return f"ours{' compiled' * runtime.compile}{', graph' * runtime.cuda_graphs}"
 
 
 def _per_operation(row: Row) -> float:

@@ -1,4 +1,4 @@
-"""What the schedules of a run have set for a step, for the events; constants stay out."""
+"""What the schedules of a run have set for a step, for the events; and the teacher's momentum."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from tgdp.model.schedules import Moment, mask_ratios, momentum
 
 
 def in_force(config: Config, student: Student, moment: Moment) -> dict[str, Tensor | float]:
-    """Return mask ratios, momentum and temperature where they change during the run.
+    """Return mask ratios and temperature where they change during the run, and the momentum.
 
     Args:
         config: The run.
@@ -26,7 +26,7 @@ def in_force(config: Config, student: Student, moment: Moment) -> dict[str, Tens
             ratios = mask_ratios(mask, moment, config.seed, drawn)
             found[f"train/mask_ratio/{path}_audio"] = ratios.audio
             found[f"train/mask_ratio/{path}_visual"] = ratios.image
-    if config.teacher.enabled and config.teacher.momentum_schedule != "constant":
+    if config.teacher.enabled:
         found["train/teacher_momentum"] = momentum(config.teacher, moment)
     if config.contrastive.learned_temperature:
         with torch.no_grad():

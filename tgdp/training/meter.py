@@ -19,6 +19,7 @@ class Pace:
 
     Attributes:
         samples_per_s: Pairs a second, of all ranks.
+        seconds_a_step: Of these pairs.
         data_wait: Share of the time in which the first rank waited for data.
         mfu: Model FLOP/s utilisation: the operations that the method needs, over those that the
             devices could have done; None where their peak is not known, as of a CPU.
@@ -26,6 +27,7 @@ class Pace:
     """
 
     samples_per_s: float
+    seconds_a_step: float
     data_wait: float
     mfu: float | None
     peak_memory_gib: float
@@ -72,12 +74,13 @@ class Meter:
         """
         now = time.perf_counter()
         seconds = max(now - self._marked, 1e-9)
-        speed = self._pairs * self._steps / seconds
+        each = seconds / max(1, self._steps)
+        speed = self._pairs / each
         self._marked, self._steps = now, 0
         mfu = None
         if self._peak is not None:
             mfu = step_operations(self._config, moment) * speed / (self._peak * self._world)
-        return Pace(speed, min(1.0, waited / seconds), mfu, peak_memory_gib(self._device))
+        return Pace(speed, each, min(1.0, waited / seconds), mfu, peak_memory_gib(self._device))
 
 
 def step_operations(config: Config, moment: Moment) -> int:

@@ -39,7 +39,6 @@ class Recorder:
         self._config = config
         self._meter = meter
         self._total_steps = total_steps
-        self._first_step = step
         self._earlier = run.status().seconds
         self._started = time.monotonic()
         run.set_status(replace(run.status(), step=step, total_steps=total_steps))
@@ -117,13 +116,13 @@ class Recorder:
         return self._earlier + time.monotonic() - self._started
 
     def _line(self, step: int, values: Mapping[str, float], pace: Pace) -> str:
-        left = (time.monotonic() - self._started) / max(1, step - self._first_step)
         parts = [f"step {step}/{self._total_steps}", f"loss {values['train/loss/total']:.4g}"]
         for name, word in (
             ("train/loss/contrastive", "contrastive"),
             ("train/loss/distillation", "distillation"),
             ("train/contrastive_accuracy", "accuracy"),
             ("train/grad_norm", "gradient"),
+            ("train/learning_rate", "rate"),
         ):
             if name in values:
                 parts.append(f"{word} {values[name]:.3g}")
@@ -131,7 +130,7 @@ class Recorder:
         if pace.mfu is not None:
             parts.append(f"MFU {100 * pace.mfu:.0f} %")
         parts += [f"data wait {100 * pace.data_wait:.0f} %", f"{pace.peak_memory_gib:.1f} GiB"]
-        rest = timedelta(seconds=round(left * (self._total_steps - step)))
+        rest = timedelta(seconds=round(pace.seconds_a_step * (self._total_steps - step)))
         return ", ".join([*parts, f"{rest} left"])
 
 

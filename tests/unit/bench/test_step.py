@@ -103,9 +103,11 @@ def test_only_plain_can_be_compared_with():
 
 
 def test_plain_comes_first_and_what_compiles_only_where_asked():
-    names = [one.name for one in contenders(compiled=True, plain=True)]
+    names = [one.name for one in contenders(compiled=True, graphed=False, plain=True)]
     assert names == ["plain", "ours", "ours compiled"]
-    assert [one.name for one in contenders(compiled=False, plain=False)] == ["ours"]
+    names = [one.name for one in contenders(compiled=True, graphed=True, plain=False)]
+    assert names == ["ours", "ours, graph", "ours compiled", "ours compiled, graph"]
+    assert [one.name for one in contenders(compiled=False, graphed=False, plain=False)] == ["ours"]
 
 
 def test_a_cpu_computes_in_float32_and_a_batch_is_the_same_again():
