@@ -17,7 +17,15 @@ from tgdp.sweep.job import EXECUTE
 from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
-from tgdp.sweep.resolve import Base, Words, embedded_folder, parse_seeds, resolve_base
+from tgdp.sweep.resolve import (
+    DEFAULT_PRESET,
+    Base,
+    Words,
+    embedded_folder,
+    parse_seeds,
+    resolve_base,
+    without_data,
+)
 from tgdp.sweep.show import ENDED_BADLY, plan_table, status_rows, status_table, summary
 from tgdp.training.run_directory import State
 
@@ -50,10 +58,18 @@ class Wanted:
 
 
 def dry(sweep: Sweep, wanted: Wanted) -> None:
-    """Show what a launch would do; nothing is written."""
+    """Show what a launch would do, or would take if there were data; nothing is written."""
+    console = Console()
+    if wanted.words.data is None and wanted.words.preset != DEFAULT_PRESET:
+        config = without_data(sweep, wanted.words)
+        block = _on_paper(expand(sweep, config, parse_seeds(wanted.words.seeds)), wanted)
+        if block is not None:
+            _say(console, ("No data chosen; a plan needs it: --data DIR. As far as sizes say:",))
+            console.print(block.table())
+            _say(console, block.notes)
+            return
     base, cells, plan = _plan(sweep, wanted)
     block = None if base.embedded else _on_paper(cells, wanted)
-    console = Console()
     console.print(plan_table(plan))
     _say(console, (*_notes(base, plan, wanted), wanted.slots().describe() + "."))
     if block is not None:

@@ -63,12 +63,9 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
     Raises:
         UserError: A name, a key, a value or the data folder is not valid.
     """
-    config = presets.by_name(words.preset)
-    changes = _checked_assignments(sweep, words.assignments)
     # Twice: what is wrong with `--set` is said before anything about the data, ...
-    every_row = {**sweep.common, **changes}
-    where = "--set" if changes else f"sweep {sweep.name}, preset {words.preset}"
-    override(config, every_row, where)
+    without_data(sweep, words)
+    config, every_row, where = _asked_for(sweep, words)
     name, fingerprint, folder, splits = _data(words, results)
     chosen = {
         "data.name": name,
@@ -80,6 +77,22 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
     config = override(override(config, chosen, f"data folder {folder}"), every_row, where)
     _check_splits(config, splits)
     return Base(named_by_content(config), _notes(config, splits), words.data is None)
+
+
+def without_data(sweep: Sweep, words: Words) -> Config:
+    """Return the base of a sweep before any data is chosen: good for sizes, not for a run.
+
+    Raises:
+        UserError: A name, a key or a value is not valid.
+    """
+    return override(*_asked_for(sweep, words))
+
+
+def _asked_for(sweep: Sweep, words: Words) -> tuple[Config, dict[str, Any], str]:
+    """Return the preset, what every row changes in it, and who says so."""
+    changes = _checked_assignments(sweep, words.assignments)
+    where = "--set" if changes else f"sweep {sweep.name}, preset {words.preset}"
+    return presets.by_name(words.preset), {**sweep.common, **changes}, where
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:

@@ -11,9 +11,12 @@ from typer.testing import CliRunner
 from tests.measured_steps import CARD, ROWS, row, write
 from tgdp import presets
 from tgdp.cli.sweep import build_app
+from tgdp.cli.sweep_run import Wanted, dry
 from tgdp.config import Config, override
+from tgdp.errors import UserError
 from tgdp.sweep.declare import expand
 from tgdp.sweep.discover import load_sweep
+from tgdp.sweep.resolve import Words
 from tgdp.sweep.scaling import GPUS
 from tgdp.sweep.show_scaling import OnPaper, on_paper
 
@@ -136,3 +139,14 @@ print([name for name in ("torch", "numpy", "pandas") if name in sys.modules])
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == "[]"
+
+
+def test_a_dry_run_says_it_before_there_is_data(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    dry(load_sweep("masking"), Wanted(Words("paper"), tmp_path))
+    said = capsys.readouterr().out
+    assert "No data chosen" in said
+    assert "On paper: 10 runs on 1,390,395 pairs" in said
+    with pytest.raises(UserError, match="--preset small: give the prepared data with --data DIR"):
+        dry(load_sweep("masking"), Wanted(Words("small"), tmp_path))
+    assert list(tmp_path.iterdir()) == []
