@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from tgdp.config import DataConfig
 from tgdp.data.clips import ClipDataset, collate_clips
 from tgdp.data.front_end import FrontEnd
+from tgdp.data.workers import deaf_to_requests
 from tgdp.model.encoder import Encoder, Modality
 
 Features = NDArray[np.float32]
@@ -57,7 +58,9 @@ def embed_clips(
     loader = DataLoader(dataset, CLIPS_AT_ONCE, collate_fn=collate_clips, num_workers=num_workers)
     audio: list[Features] = []
     image: list[Features] = []
-    for raw in loader:
+    with deaf_to_requests():
+        raws = iter(loader)
+    for raw in raws:
         batch = {name: value.to(device) for name, value in raw.items()}
         pictures = front_end.pictures(batch["images"])
         num_frames = pictures.shape[1]

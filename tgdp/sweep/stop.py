@@ -7,8 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
-REQUESTS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2")
-"""Ctrl-C, a polite kill, a closed terminal, and what a cluster sends before it takes a node."""
+from tgdp.data.workers import REQUESTS
 
 
 class StopRequest:

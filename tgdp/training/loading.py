@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from tgdp.config import Config
 from tgdp.data.clips import PairDataset
 from tgdp.data.front_end import FrontEnd
+from tgdp.data.workers import deaf_to_requests
 from tgdp.errors import UserError
 from tgdp.model.schedules import Moment
 from tgdp.training.batches import EpochBatches
@@ -78,7 +79,8 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches from the first step on, on the device."""
-        raws = iter(self._loader)
+        with deaf_to_requests():
+            raws = iter(self._loader)
         for step in range(self.batches.first_step, self.batches.total_steps):
             started = time.perf_counter()
             raw = next(raws)
