@@ -41,9 +41,16 @@ def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) 
         return True
     result = evaluate(learner.student.encoder, config)
     result["seconds"] = run.status().seconds
-    run.append({"kind": "metric", "step": learner.step, "values": result["metrics"]})
+    event = {"kind": "metric", "step": learner.step, "values": result["metrics"]}
+    if not _has(run, event):
+        run.append(event)
     write_whole(run.result_file, json.dumps(result, indent=1))
     return True
+
+
+def _has(run: RunDirectory, event: dict[str, Any]) -> bool:
+    """Return whether a process that died before it could write the result wrote this event."""
+    return any(event.items() <= former.items() for former in run.events())
 
 
 def score(encoder: Encoder, config: Config) -> Score:

@@ -108,13 +108,17 @@ class RunDirectory:
             ) from error
 
     def status(self) -> Status:
-        """Return the newest state; a run whose process is gone is `interrupted`, not `running`."""
+        """Return the newest state; a run whose process is gone is not `running`.
+
+        It is `interrupted`, or `done` if its process had still written the result.
+        """
         try:
             stored = Status(**json.loads(self.status_file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return Status(updated=0.0)
         if stored.state == "running" and not _is_alive(stored):
-            return Status(**{**asdict(stored), "state": "interrupted"})
+            state = "done" if self.result_file.exists() else "interrupted"
+            return Status(**{**asdict(stored), "state": state})
         return stored
 
     def set_status(self, status: Status) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tgdp.config import Config, dump
 from tgdp.model.encoder import Encoder
-from tgdp.training import best, checkpoint
+from tgdp.training import best, checkpoint, retention
 from tgdp.training.learner import Learner, Lost
 from tgdp.training.retention import path_of
 from tgdp.training.run_directory import RunDirectory
@@ -71,6 +71,18 @@ def keep_best(run: RunDirectory, stored: dict[str, Any] | None) -> None:
     if stored is not None and stored.get("best_by"):
         path = path_of(run.checkpoints, stored["step"])
         best.save_best(run.checkpoints, path, *stored["best_by"])
+
+
+def finish_save(run: RunDirectory, step: int, keeps: Callable[[int], bool] | None = None) -> None:
+    """Do what is left of the save of a step, should its process have died in the middle.
+
+    Args:
+        run: Where it went.
+        step: Of its checkpoint, which is whole.
+        keeps: As for `save`.
+    """
+    retention.tidy(run.checkpoints)
+    retention.drop_old(run.checkpoints, path_of(run.checkpoints, step), keeps)
 
 
 def restore(learner: Learner, stored: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """The training loop: plain, resumable, stopped at a step boundary when asked."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from tgdp.training.ranks import Ranks, any_rank, current_ranks, rank_device, tol
 from tgdp.training.recorder import Recorder
 from tgdp.training.retention import path_of
 from tgdp.training.run_directory import RunDirectory
-from tgdp.training.saving import Evaluate, Score, keep_best, restore, save
+from tgdp.training.saving import Evaluate, Score, finish_save, keep_best, restore, save
 from tgdp.training.step import Batch
 from tgdp.training.update import Update, take_step
 
@@ -59,6 +58,8 @@ def train(
     loader = Loader(pairs, batches.start_at(learner.step), config, device)
     recorder = _recorder(run, config, learner, loader, ranks) if ranks.is_first else None
     loop = _Loop(run, config, learner, loader, recorder, evaluate)
+    if learner.step:
+        loop.resume()
     folder = run.log / "profile" if config.runtime.profile and ranks.is_first else None
     with StepProfile(folder, device) as profile:
         if not any_rank(should_stop(), device):
@@ -136,6 +137,12 @@ class _Loop:
         self._recorder = recorder
         self._evaluate = evaluate
 
+    def resume(self) -> None:
+        """Finish the save from which a run goes on, in which its process may have died."""
+        if self._recorder is not None:
+            finish_save(self._run, self._learner.step, self._keeps)
+            self._recorder.saved(self._learner.step)
+
     def take(self, batch: Batch) -> None:
         """Take a step, and write down what it was like."""
         learner, config = self._learner, self._config
@@ -173,7 +180,7 @@ class _Loop:
         is_measured = self._evaluate is not None and self._ends_epoch(step, runtime.evaluate_every)
         if is_measured and self._recorder is not None:
             score = self._measure(self._recorder)
-        is_kept = self._ends_epoch(step, runtime.keep_every)
+        is_kept = self._keeps(step)
         is_last = stops or step >= self._batches.total_steps
         if is_last or is_kept or is_measured or step % runtime.save_every == 0:
             self._save(score)
@@ -187,15 +194,11 @@ class _Loop:
     def _save(self, score: Score | None) -> None:
         if self._recorder is None:
             return
-        step, every = self._learner.step, self._config.runtime.keep_every
-        save(
-            self._run,
-            self._config,
-            self._learner,
-            score,
-            keeps=partial(self._ends_epoch, every=every),
-        )
-        self._recorder.saved(step)
+        save(self._run, self._config, self._learner, score, self._keeps)
+        self._recorder.saved(self._learner.step)
+
+    def _keeps(self, step: int) -> bool:
+        return self._ends_epoch(step, self._config.runtime.keep_every)
 
     def _ends_epoch(self, step: int, every: int | None) -> bool:
         """Return whether a number of epochs that is divided by another one ends with a step."""
