@@ -1,5 +1,6 @@
 """What `tgdp-train` does: a plan of one run, carried out."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from tgdp.sweep.job import Job
 from tgdp.sweep.launch import FAILED, MENDABLE, STOPPED, launch
 from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import share_out
-from tgdp.sweep.plan import Plan, check_writable, make_plan
+from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
 from tgdp.sweep.resolve import Base, Words, parse_seeds, resolve_base
-from tgdp.training.ranks import find_meeting
+from tgdp.sweep.state import read_state
+from tgdp.training.ranks import Ranks, find_meeting
 from tgdp.training.run_directory import RunDirectory
 
 ONE_RUN = Sweep(
@@ -44,10 +46,14 @@ def train(words: Words, results: Path) -> int:
     check_writable(results)
     for note in base.notes:
         console.print(note, soft_wrap=True, markup=False, highlight=False)
-    if base.embedded and plan.todo():
+    meeting = find_meeting()
+    # Of several ranks the others wait for the first one, in vain if it could not make the data.
+    if base.embedded and plan.todo() and (meeting is None or meeting.ranks.is_first):
         ensure_embedded(results)
-    if find_meeting() is not None:
-        return _train_as_rank(plan, console)
+    if meeting is not None:
+        return _train_as_rank(plan, console, meeting.ranks)
+    if plan.runs[0].state == "diverged":
+        return _ended_badly(plan.runs[0], console)
     outcome = launch(plan, share_out(1), console)
     for entry in outcome.failed:
         console.print(f"Failed: {entry.error}", style="red", markup=False, soft_wrap=True)
@@ -62,23 +68,36 @@ def train(words: Words, results: Path) -> int:
     return outcome.exit_code
 
 
-def _train_as_rank(plan: Plan, console: Console) -> int:
+def _train_as_rank(plan: Plan, console: Console, ranks: Ranks) -> int:
     """Be one of the processes that train a run together; return the exit code."""
     planned = plan.runs[0]
-    job = Job(str(planned.run.path.resolve()), dump(planned.cell.config))
+    job = Job(
+        str(planned.run.path.resolve()),
+        dump(planned.cell.config),
+        launcher=os.getppid(),
+        settled=("done", "diverged"),
+    )
     state = job()
+    if state is None:
+        if ranks.is_first:
+            text = f"Another process works on this run: {planned.run.path}"
+            console.print(text, markup=False, soft_wrap=True)
+        return 0
     result = planned.run.result()
-    if state is None:  # not the first rank, or another process holds the run
-        return 0
-    status = planned.run.status()
-    if state == "done" and result is not None:
-        console.print(result_table(result))
-    elif status.error:
-        console.print(f"{state}: {status.error}", style="red", markup=False, soft_wrap=True)
+    if state != "done" or result is None:
+        return _ended_badly(planned, console)
+    console.print(result_table(result))
     console.print(f"Run: {planned.run.path}", markup=False, soft_wrap=True)
-    if state == "done":
-        return 0
-    if state == "interrupted":
+    return 0
+
+
+def _ended_badly(planned: PlannedRun, console: Console) -> int:
+    """Say why a run has no result; return the exit code."""
+    status = read_state(planned.run)
+    if status.error:
+        console.print(f"{status.state}: {status.error}", style="red", markup=False, soft_wrap=True)
+    console.print(f"Run: {planned.run.path}", markup=False, soft_wrap=True)
+    if status.state == "interrupted" and not status.error:
         return STOPPED
     return MENDABLE if status.mendable else FAILED
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tgdp.data.files import write_whole
 from tgdp.errors import DivergedError, UserError
-from tgdp.sweep.logs import keep_traceback
+from tgdp.sweep.logs import error_since, error_size, keep_traceback
 from tgdp.sweep.state import read_state
 from tgdp.sweep.stop import StopRequest, is_alive, stop_on_signals
-from tgdp.training.ranks import find_meeting, open_group, told
+from tgdp.training.ranks import find_meeting, is_lost_rank, open_group, told
 from tgdp.training.run_directory import RunDirectory, State, Status
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Job:
         execute: `module:function` that does the work.
         launcher: Process of this host without which the job stops; 0 for none.
         gpu: Value for CUDA_VISIBLE_DEVICES; empty to leave it alone.
+        settled: States in which the run is left alone.
     """
 
     directory: str
@@ -56,6 +57,7 @@ class Job:
     execute: str = EXECUTE
     launcher: int = 0
     gpu: str = ""
+    settled: tuple[State, ...] = ("done",)
 
     def __call__(self) -> State | None:
         """Run, resuming where an earlier attempt ended; of several ranks, each calls this.
@@ -81,12 +83,14 @@ class Job:
     def _lead(self, run: RunDirectory, stop: StopRequest) -> State | None:
         """Work on the run if it is free and not done; every other rank hears which."""
         with _hold(run) as held:
+            if held:
+                _clear_away(run)
             former = read_state(run)
-            goes = held and former.state != "done"
+            goes = held and former.state not in self.settled
             if find_meeting() is not None:
                 told(goes)
             if not goes:
-                return "done" if held else None
+                return former.state if held else None
             return self._attempt(run, former, stop)
 
     def _join(self, run: RunDirectory, stop: StopRequest) -> None:
@@ -100,8 +104,9 @@ class Job:
             execute(run, parse(self.config), _ShouldStop(stop, self.launcher))
         except (KeyboardInterrupt, DivergedError):
             pass
-        except BaseException:
-            keep_traceback(run)
+        except BaseException as error:
+            if not is_lost_rank(error):
+                keep_traceback(run)
             # The others wait for this rank: whoever started them must see that it is gone.
             raise
 
@@ -119,6 +124,7 @@ class Job:
         return ending.state
 
     def _work(self, run: RunDirectory, stop: StopRequest) -> "_Ending":
+        known = error_size(run)
         try:
             from tgdp.config import parse
 
@@ -130,6 +136,10 @@ class Job:
         except DivergedError as error:
             return _Ending("diverged", str(error))
         except BaseException as error:
+            if is_lost_rank(error):
+                # A rank that fails keeps its traceback before it goes.
+                cause = error_since(run, known)
+                return _Ending("failed", f"on another rank: {cause}") if cause else _LOST
             keep_traceback(run)
             return _Ending("failed", _one_line(error), isinstance(error, UserError))
         return _Ending("done" if finished else "interrupted")
@@ -139,6 +149,9 @@ class _Ending(NamedTuple):
     state: State
     error: str = ""
     mendable: bool = False
+
+
+_LOST = _Ending("interrupted", "another of its processes is gone (killed, or out of memory?)")
 
 
 class _ShouldStop:
@@ -191,6 +204,7 @@ def _announce(run: RunDirectory, former: Status, config: str) -> None:
     from tgdp.sweep.environment import describe
 
     run.create(config)
+    run.diverged_file.unlink(missing_ok=True)
     write_whole(run.config_file, config)
     write_whole(run.environment_file, json.dumps(describe(), indent=1))
     if former.attempt:
@@ -202,6 +216,15 @@ def _announce(run: RunDirectory, former: Status, config: str) -> None:
     )
     run.set_status(replace(status, host=os.uname().nodename, pid=os.getpid()))
     run.append({"kind": "state", "state": "running", "attempt": attempt})
+
+
+def _clear_away(run: RunDirectory) -> None:
+    """Remove what killed processes left half written."""
+    for path in run.path.glob("*.tmp"):
+        # Named by process: another launch may be at one just now.
+        writer = path.name.split(".")[-2]
+        if not (writer.isdigit() and is_alive(int(writer))):
+            path.unlink(missing_ok=True)
 
 
 def _settle(run: RunDirectory, ending: _Ending, seconds: float) -> None:

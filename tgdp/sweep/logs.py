@@ -16,6 +16,20 @@ def keep_traceback(run: RunDirectory) -> None:
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{traceback.format_exc()}\n")
 
 
+def error_size(run: RunDirectory) -> int:
+    """Return the bytes in a run's error file."""
+    path = run.log / ERROR_FILE
+    return path.stat().st_size if path.exists() else 0
+
+
+def error_since(run: RunDirectory, size: int) -> str:
+    """Return the last line of the newest traceback; empty if none came since it had that size."""
+    if error_size(run) <= size:
+        return ""
+    text = (run.log / ERROR_FILE).read_text(encoding="utf-8", errors="replace")
+    return text.strip().splitlines()[-1]
+
+
 def log_path(run: RunDirectory) -> Path:
     """Return the file that says most about why a run ended: its tracebacks, or what it printed."""
     error = run.log / ERROR_FILE

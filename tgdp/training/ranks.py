@@ -148,6 +148,16 @@ def current_ranks() -> Ranks:
     return Ranks(dist.get_rank(), dist.get_world_size(), local.ranks.local if local else 0)
 
 
+def is_lost_rank(error: BaseException) -> bool:
+    """Return whether an error says that another rank is gone, and nothing about this one."""
+    if find_meeting() is None:
+        return False
+    import torch.distributed as dist
+
+    # gloo has no type of its own for it, only the place in its source in the message.
+    return isinstance(error, dist.DistError) or "gloo/transport" in str(error)
+
+
 def summed(values: "Tensor") -> "Tensor":
     """Return the sum over the ranks; alone, the values themselves."""
     import torch.distributed as dist
