@@ -34,8 +34,8 @@ def clock(seconds: float | None) -> str:
 
 
 def counted(counts: dict[Any, int]) -> str:
-    """Return how many runs are in each state, in words."""
-    return ", ".join(f"{counts.get(state, 0)} {state}" for state in reversed(STATES))
+    """Return how many runs are in each state that any is in, in words."""
+    return ", ".join(f"{counts[state]} {state}" for state in reversed(STATES) if counts.get(state))
 
 
 def colored(state: str) -> str:
