@@ -196,6 +196,8 @@ class Attempt:
         self._process.join(PATIENCE_S)
         code = self._process.exitcode
         assert code is not None, "waited in vain"
+        while self._hear(0):
+            pass
         return code
 
     def _hear(self, seconds: float = 0.05) -> bool:
@@ -245,6 +247,7 @@ def _work(
     # What the loader's processes are started by in a job; this one inherits its parent's choice.
     multiprocessing.set_start_method("fork", force=True)
     _line.pipe, _line.led = pipe, led
+    os.setpgid(0, 0)  # so that it can be sent what a launcher sends to a whole group
     os.environ.update(environment)
     folder = Path(directory)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -255,6 +258,18 @@ def _work(
         trick.arm()
     state = Job(directory, config, "kill_process:execute")()
     sys.exit(0 if state in ("done", "interrupted", None) else 1)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until something is so.
+
+    Raises:
+        AssertionError: It took too long.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
 
 
 context = multiprocessing.get_context("forkserver")

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,17 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kill_process import CLIPS, FRAME, PATIENCE_S, STEPS_PER_EPOCH, Attempt, Hit, command, resolved
+from kill_process import (
+    CLIPS,
+    FRAME,
+    PATIENCE_S,
+    STEPS_PER_EPOCH,
+    Attempt,
+    Hit,
+    command,
+    resolved,
+    wait_for,
+)
 from same_run import differing, everything, measured, metrics
 
 from tgdp.config import override
@@ -190,13 +199,6 @@ def kill_command(data: Path, results: Path, run: RunDirectory, number: int) -> K
 def has_taken_a_step(run: RunDirectory, attempt: int) -> bool:
     status = run.status()
     return status.attempt > attempt and status.step > max(status.saved, 1)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_no_operation_on_the_disk_is_one_to_die_at(data: Path, tmp_path: Path) -> None:
