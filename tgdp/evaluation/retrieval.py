@@ -5,13 +5,59 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tgdp.evaluation.aggregations import AGGREGATIONS
+from tgdp.evaluation.counting import DEFAULTS, Features, Options, count_clips, prepare
+from tgdp.evaluation.ranking import RECALLS, ranks_from, recall_metrics
+
+__all__ = [
+    "AGGREGATIONS",
+    "PROTOCOL",
+    "RECALLS",
+    "diagonal_mean",
+    "rank_clips",
+    "retrieve",
+    "similarity",
+]
+
 PROTOCOL = "retrieval/v1"
 """Frame-wise cosines averaged over equal frame numbers, ties counted against us, full view."""
 
-RECALLS = (1, 5, 10)
+RECORDED = (*(f"r{k}" for k in RECALLS), "median_rank")
+"""What a run records of each direction (docs/design/0001)."""
 
 
-def diagonal_mean(audio: NDArray[np.float32], image: NDArray[np.float32]) -> NDArray[np.float32]:
+def similarity(
+    audio: Features, image: Features, aggregation: str = "diagonal_mean"
+) -> NDArray[np.float32]:
+    """Return the score of every sound against every film, rounded once.
+
+    Args:
+        audio: (N, S, D), L2-normalised.
+        image: (M, S, D), L2-normalised.
+        aggregation: `diagonal_mean`, `diagonal_max`: over the S pairs of equal frames; `mean`,
+            `max`: over all S x S pairs.
+
+    Returns:
+        (N, M), row: sound, column: film.
+
+    Raises:
+        UserError: A feature is not finite, or there is no such aggregation.
+
+    Example:
+        One sound and one film of two frames; the sound's first frame is the film's second.
+
+        >>> sound, film = np.eye(2)[None], np.eye(2)[None, ::-1]
+        >>> {name: similarity(sound, film, name).item() for name in AGGREGATIONS}
+        {'diagonal_mean': 0.0, 'diagonal_max': 0.0, 'mean': 0.5, 'max': 1.0}
+
+    Source: released `retrieval.py`, strategies.
+    """
+    ids = [str(number) for number in range(max(len(audio), len(image)))]
+    sounds, films, score = prepare(audio, image, ids, Options(aggregation))
+    return score(sounds.block(slice(None)), films.block(slice(None))).numpy()
+
+
+def diagonal_mean(audio: Features, image: Features) -> NDArray[np.float32]:
     """Return the similarity of every sound to every film: the mean cosine of equal frames.
 
     Args:
@@ -23,51 +69,35 @@ def diagonal_mean(audio: NDArray[np.float32], image: NDArray[np.float32]) -> NDA
 
     Source: method section 4; released `retrieval.py`, strategy `diagonal_mean`.
     """
-    num_frames = audio.shape[1]
-    # A sum over frames of dot products is one dot product of the frames laid end to end.
-    return audio.reshape(len(audio), -1) @ image.reshape(len(image), -1).T / num_frames
+    return similarity(audio, image)
 
 
-def ranks(similarity: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the rank of each query's own answer, from 1; ties count against us.
+def rank_clips(
+    audio: Features,
+    image: Features,
+    ids: Sequence[str],
+    options: Options = DEFAULTS,
+    ties: str = "pessimistic",
+) -> dict[str, NDArray[np.int64]]:
+    """Return the ranks of both directions, `a2v` and `v2a`, in the order of the clips.
 
     Args:
-        similarity: (N, N), row: query, column: answer, truth on the diagonal.
+        audio: (N, S, D), L2-normalised frames in half or single precision; may be memory-mapped.
+        image: (N, S, D), clip by clip the same order.
+        ids: Clip ids, for the error message.
+        options: Aggregation, clips a block, device; the last two change no rank.
+        ties: `pessimistic`, `optimistic` or `upstream`, as for `ranks_from`.
 
     Raises:
-        ValueError: A similarity is not finite; the query is named by its number.
-
-    Example:
-        >>> ranks(np.array([[0.9, 0.1], [0.7, 0.7]]))
-        array([1, 2])
-
-    Source: ours. Upstream: ties enter several times and NaN rows drop out.
+        UserError: A score is not finite (clip and modality are named), the shapes do not agree, or
+            there is no such aggregation or convention.
     """
-    bad = np.flatnonzero(~np.isfinite(similarity).all(axis=1))
-    if bad.size:
-        raise ValueError(f"similarity of query {bad[0]} is not finite")
-    truth = similarity.diagonal()[:, None]
-    return (similarity >= truth).sum(axis=1)
+    counts = count_clips(audio, image, ids, options)
+    return {direction: ranks_from(part, ties) for direction, part in counts.items()}
 
 
-def recall_metrics(rank: NDArray[np.int64]) -> dict[str, float]:
-    """Return R@1, R@5, R@10 as fractions, and the median rank.
-
-    Args:
-        rank: Rank of each query's own answer, from 1.
-
-    Example:
-        >>> recall_metrics(np.array([1, 2, 7, 100]))
-        {'r1': 0.25, 'r5': 0.5, 'r10': 0.75, 'median_rank': 4.5}
-    """
-    recalls = {f"r{k}": float((rank <= k).mean()) for k in RECALLS}
-    return {**recalls, "median_rank": float(np.median(rank))}
-
-
-def retrieve(
-    audio: NDArray[np.float32], image: NDArray[np.float32], ids: Sequence[str]
-) -> dict[str, float]:
-    """Return the metrics of both directions, `a2v/r1` and so on, from one similarity matrix.
+def retrieve(audio: Features, image: Features, ids: Sequence[str]) -> dict[str, float]:
+    """Return what a run records: `a2v/r1` and so on, both directions, by `PROTOCOL`.
 
     Args:
         audio: (N, S, D), L2-normalised.
@@ -75,16 +105,11 @@ def retrieve(
         ids: Clip ids, for the error message.
 
     Raises:
-        ValueError: A feature is not finite; the clip is named.
+        UserError: A score is not finite (clip and modality are named), or the shapes do not agree.
     """
-    for name, features in (("audio", audio), ("image", image)):
-        bad = np.flatnonzero(~np.isfinite(features).all(axis=(1, 2)))
-        if bad.size:
-            raise ValueError(f"{name} features of clip {ids[bad[0]]} are not finite")
-    similarity = diagonal_mean(audio, image)
-    directions = {"a2v": similarity, "v2a": similarity.T}
     return {
         f"{direction}/{name}": value
-        for direction, matrix in directions.items()
-        for name, value in recall_metrics(ranks(matrix)).items()
+        for direction, rank in rank_clips(audio, image, ids).items()
+        for name, value in recall_metrics(rank).items()
+        if name in RECORDED
     }
