@@ -148,6 +148,27 @@ def parity(
         raise typer.Exit(1)
 
 
+@app.command("eval")
+def evaluate(
+    clips: Annotated[int, typer.Option(min=1, help="Clips in memory, ranked every way.")] = 1545,
+    large: Annotated[
+        int, typer.Option(min=0, help="Clips in files, ranked once; 0: none.")
+    ] = 20_000,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a clip.")] = 16,
+    width: Annotated[int, typer.Option(min=1, help="Numbers a frame.")] = 768,
+    queries: Annotated[int, typer.Option(min=1, help="Queries the loop is timed on.")] = 4,
+    device: Annotated[str, typer.Option(help="Of our products: cpu, cuda or cuda:N.")] = "cpu",
+    runs: Runs = 3,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs hold the table.")] = False,
+) -> None:
+    """Time retrieval on made-up features, beside the released way and its ancestors' loop."""
+    from tgdp.bench.evaluate import Request
+    from tgdp.cli.bench_eval import show_retrieval
+
+    request = Request(clips, large, frames, width, queries, runs, device)
+    show_retrieval(request, markdown=markdown)
+
+
 @app.command()
 def departures(
     figures: Annotated[
