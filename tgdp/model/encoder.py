@@ -185,13 +185,30 @@ class Encoder(nn.Module):
             picture: Pictures (B, 3, H, W), or segments (B, T, F) where the modality is audio.
             modality: Which of the two.
         """
-        branch = self.audio if modality == "audio" else self.image
-        patches = branch.patch_embed(as_picture(picture) if modality == "audio" else picture)
-        return self.vector(branch(patches), modality)
+        return self.vector(self._branch(picture, modality), modality)
+
+    def branch_vector(self, picture: Tensor, modality: Modality) -> Float[Tensor, "B D"]:
+        """Return the CLS of a full view behind its own branch, or the mean of the patches there.
+
+        Neither the joint layers nor any norm have touched it: what the frozen probe reads.
+
+        Args:
+            picture: As for `encode`.
+            modality: Which of the two.
+
+        Source: method section 4, "before the joint layer". Mean: ours, where there is no CLS.
+        """
+        tokens = self._branch(picture, modality)
+        return tokens[:, : self._num_pooled(tokens)].mean(dim=1)
 
     def forward(self, audio: Float[Tensor, "B T F"], image: Float[Tensor, "B 3 H W"]) -> Pair:
         """Return the two global vectors of a full view."""
         return Pair(self.encode(audio, "audio"), self.encode(image, "image"))
+
+    def _branch(self, picture: Tensor, modality: Modality) -> Tensor:
+        branch = self.audio if modality == "audio" else self.image
+        patches = branch.patch_embed(as_picture(picture) if modality == "audio" else picture)
+        return branch(patches)
 
     def _joint_blocks(self) -> list[JointBlock]:
         return [block for block in self.joint if isinstance(block, JointBlock)]

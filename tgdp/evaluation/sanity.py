@@ -1,0 +1,143 @@
+"""Rows beside a result: guessing, an untrained encoder, one vector for all, the true causes."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tgdp.config import Config
+from tgdp.data.card import DatasetCard
+from tgdp.data.shards import PreparedClips
+from tgdp.data.synthetic.factors import SoundingObject, draw_clip
+from tgdp.data.synthetic.spec import EMBEDDED, SHAPES, SynthSpec
+from tgdp.errors import UserError, unknown_name
+from tgdp.evaluation.embed import ClipFeatures, Features
+from tgdp.evaluation.retrieval import RECALLS
+from tgdp.model.dual_path import Student
+from tgdp.model.encoder import Encoder
+
+FACTORS = ("shape", "hue", "place", "size")
+"""What an object of the embedded benchmark shows and sounds alike; its height is not heard."""
+
+CLIP_ID = re.compile(r"(?P<split>\w+)-(?P<index>\d{5,})")
+"""As `tgdp.data.synthetic.benchmark.clip_id` writes it."""
+
+
+def chance(n: int) -> dict[str, float]:
+    """Return what is to be expected of guessing: R@k = k / n, median and mean rank (n + 1) / 2.
+
+    Args:
+        n: Clips that are retrieved among.
+
+    Example:
+        >>> chance(20)
+        {'r1': 0.05, 'r5': 0.25, 'r10': 0.5, 'median_rank': 10.5, 'mean_rank': 10.5}
+    """
+    middle = (n + 1) / 2
+    recalls = {f"r{k}": min(k, n) / n for k in RECALLS}
+    return {**recalls, "median_rank": middle, "mean_rank": middle}
+
+
+def untrained(config: Config) -> Encoder:
+    """Return the encoder of a run as its seed makes it, without any start weights, on the CPU.
+
+    Args:
+        config: Shape and seed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return Student(config).encoder.eval()
+
+
+def mean_embedding(features: ClipFeatures) -> ClipFeatures:
+    """Return the features with those of every clip replaced by the mean over all clips.
+
+    All scores are equal then, and ties count against us: what is more than 0 here was not measured
+    but given away.
+
+    Args:
+        features: Of any encoder.
+    """
+    audio, image = (
+        np.broadcast_to(part.mean(axis=0, dtype=np.float64).astype(np.float32), part.shape)
+        for part in (features.audio, features.image)
+    )
+    return ClipFeatures(features.ids, audio, image)
+
+
+def oracle(
+    folder: Path, split: str, factors: tuple[str, ...] = FACTORS, spec: SynthSpec | None = None
+) -> ClipFeatures:
+    """Return features made of the causes that sound and picture of a clip share.
+
+    Their retrieval is the ceiling: with all four factors, that of a model which misses nothing;
+    with fewer, of one that knows these alone. Sound and picture get the same vectors.
+
+    Args:
+        folder: The embedded benchmark, prepared.
+        split: Which clips.
+        factors: Which causes are known.
+        spec: What the clips were made from; looked up if None.
+
+    Raises:
+        UserError: The folder is not the embedded benchmark, or there is no such split or factor.
+    """
+    for factor in factors:
+        if factor not in FACTORS:
+            raise unknown_name("factor", factor, FACTORS)
+    clips = PreparedClips(folder)
+    spec = _checked(clips.card, spec or find_spec(folder))
+    ids = [clips.ids[i] for i in clips.indices(split)]
+    vectors = np.stack([_clip_vector(name, spec, factors) for name in ids])
+    frames = np.repeat(vectors[:, None], clips.num_frames, axis=1)
+    return ClipFeatures(ids, frames, frames)
+
+
+def find_spec(folder: Path) -> SynthSpec:
+    """Return what the clips beside a prepared folder were made from; the usual spec if none are.
+
+    Args:
+        folder: Prepared; its clips lie in `<folder>-clips`.
+    """
+    file = folder.resolve().with_name(f"{folder.resolve().name}-clips") / "spec.json"
+    try:
+        source = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return EMBEDDED
+    return SynthSpec(**{name: source[name] for name in SynthSpec.model_fields if name in source})
+
+
+def _checked(card: DatasetCard, spec: SynthSpec) -> SynthSpec:
+    if spec.fingerprint != card.fingerprint:
+        raise UserError(
+            f"{card.folder}: field 'fingerprint' is {card.fingerprint}, but the embedded benchmark "
+            f"of {spec.clips} clips, seed {spec.seed}, noise {spec.noise:g} is {spec.fingerprint}: "
+            "only its own clips have known causes"
+        )
+    return spec
+
+
+def _clip_vector(name: str, spec: SynthSpec, factors: tuple[str, ...]) -> Features:
+    """Return the normalised sum over the objects of a clip."""
+    found = CLIP_ID.fullmatch(name)
+    if found is None:
+        raise UserError(f"clip '{name}' is not of the embedded benchmark (<split>-<number>)")
+    objects = draw_clip(spec, found["split"], int(found["index"])).objects
+    total = np.sum([_object_vector(thing, factors) for thing in objects], axis=0)
+    return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+def _object_vector(thing: SoundingObject, factors: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return a stretch of length 1 for each factor, so that only equal objects agree in full."""
+    parts: list[NDArray[np.float64]] = []
+    for factor in factors:
+        if factor == "shape":
+            parts.append(np.eye(len(SHAPES))[thing.shape])
+        else:
+            # On half a circle: the further apart two values are, the smaller their product.
+            angle = np.pi * getattr(thing, factor)
+            parts.append(np.array([np.cos(angle), np.sin(angle)]))
+    return np.concatenate(parts)
