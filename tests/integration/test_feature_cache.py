@@ -11,13 +11,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from feature_process import asked, at_once, together
+from feature_process import asked, at_once, config_of, together
 
 from tgdp.data.clips import ClipDataset
 from tgdp.evaluation.embed import embed_clips, num_chunks, rows_of
 from tgdp.evaluation.feature_cache import list_entries
 from tgdp.evaluation.feature_files import finished_in
 from tgdp.evaluation.features import extract
+from tgdp.evaluation.run import evaluate, score
 
 CLIPS = 21
 """Three chunks, the last one not full."""
@@ -75,6 +76,19 @@ def test_the_second_call_reads_no_clip(folder, tmp_path, read):
     assert (read, told) == (list(range(CLIPS)), [(8, CLIPS), (16, CLIPS), (CLIPS, CLIPS)])
     read.clear()
     same(extract(*asked(folder), tmp_path), first)
+    assert not read
+
+
+def test_an_evaluation_measures_the_same_with_the_cache_and_fills_it_only_where_asked(
+    folder, tmp_path, read
+):
+    config, (encoder, _) = config_of(folder, {"runtime.num_workers": 0}), asked(folder)
+    plain = evaluate(encoder, config)
+    score(encoder, config)
+    assert list_entries(tmp_path) == []
+    assert evaluate(encoder, config, tmp_path) == plain
+    read.clear()
+    assert evaluate(encoder, config, tmp_path) == plain
     assert not read
 
 

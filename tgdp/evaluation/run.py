@@ -10,6 +10,8 @@ from typing import Any
 from tgdp.config import Config
 from tgdp.data.files import write_whole
 from tgdp.evaluation.embed import embed_clips
+from tgdp.evaluation.feature_request import request_of
+from tgdp.evaluation.features import extract
 from tgdp.evaluation.retrieval import PROTOCOL, retrieve
 from tgdp.evaluation.stored import open_checkpoint
 from tgdp.model.encoder import Encoder
@@ -70,18 +72,23 @@ def score(encoder: Encoder, config: Config) -> Score:
     return Score({**values, best_by: sum(both) / len(both)}, best_by)
 
 
-def evaluate(encoder: Encoder, config: Config) -> dict[str, Any]:
+def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dict[str, Any]:
     """Return what retrieval measures on the evaluation split, and over what it was counted.
 
     Args:
         encoder: Trained or not, on its device.
         config: Data, split, protocol.
+        cache: Where features are kept; nowhere if None, as in the middle of a run.
 
     Raises:
         UserError: The data cannot be read.
     """
     folder, split = data_folder(config), config.evaluation.split
-    features = embed_clips(encoder, folder, split, config.data, config.runtime.num_workers)
+    workers = config.runtime.num_workers
+    if cache is None:
+        features = embed_clips(encoder, folder, split, config.data, workers)
+    else:
+        features = extract(encoder, request_of(config), cache, workers).as_float32()
     metrics = retrieve(features.audio, features.image, features.ids)
     return {
         "protocol": PROTOCOL,

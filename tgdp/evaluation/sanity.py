@@ -69,17 +69,22 @@ def mean_embedding(features: ClipFeatures) -> ClipFeatures:
 
 
 def oracle(
-    folder: Path, split: str, factors: tuple[str, ...] = FACTORS, spec: SynthSpec | None = None
+    folder: Path,
+    split: str,
+    factors: tuple[str, ...] = FACTORS,
+    levels: int | None = None,
+    spec: SynthSpec | None = None,
 ) -> ClipFeatures:
     """Return features made of the causes that sound and picture of a clip share.
 
-    Their retrieval is the ceiling: with all four factors, that of a model which misses nothing;
-    with fewer, of one that knows these alone. Sound and picture get the same vectors.
+    Their retrieval is the ceiling: of a model that misses nothing, of one that knows some of the
+    causes alone, or of one that knows them roughly. Sound and picture get the same vectors.
 
     Args:
         folder: The embedded benchmark, prepared.
         split: Which clips.
         factors: Which causes are known.
+        levels: How many values of hue, place and size are told apart; all of them if None.
         spec: What the clips were made from; looked up if None.
 
     Raises:
@@ -91,7 +96,7 @@ def oracle(
     clips = PreparedClips(folder)
     spec = _checked(clips.card, spec or find_spec(folder))
     ids = [clips.ids[i] for i in clips.indices(split)]
-    vectors = np.stack([_clip_vector(name, spec, factors) for name in ids])
+    vectors = np.stack([_clip_vector(_objects(name, spec), factors, levels) for name in ids])
     frames = np.repeat(vectors[:, None], clips.num_frames, axis=1)
     return ClipFeatures(ids, frames, frames)
 
@@ -120,24 +125,32 @@ def _checked(card: DatasetCard, spec: SynthSpec) -> SynthSpec:
     return spec
 
 
-def _clip_vector(name: str, spec: SynthSpec, factors: tuple[str, ...]) -> Features:
-    """Return the normalised sum over the objects of a clip."""
+def _objects(name: str, spec: SynthSpec) -> tuple[SoundingObject, ...]:
     found = CLIP_ID.fullmatch(name)
     if found is None:
         raise UserError(f"clip '{name}' is not of the embedded benchmark (<split>-<number>)")
-    objects = draw_clip(spec, found["split"], int(found["index"])).objects
-    total = np.sum([_object_vector(thing, factors) for thing in objects], axis=0)
+    return draw_clip(spec, found["split"], int(found["index"])).objects
+
+
+def _clip_vector(
+    objects: tuple[SoundingObject, ...], factors: tuple[str, ...], levels: int | None
+) -> Features:
+    """Return the normalised sum over the objects of a clip."""
+    total = np.sum([_object_vector(thing, factors, levels) for thing in objects], axis=0)
     return (total / np.linalg.norm(total)).astype(np.float32)
 
 
-def _object_vector(thing: SoundingObject, factors: tuple[str, ...]) -> NDArray[np.float64]:
+def _object_vector(
+    thing: SoundingObject, factors: tuple[str, ...], levels: int | None
+) -> NDArray[np.float64]:
     """Return a stretch of length 1 for each factor, so that only equal objects agree in full."""
     parts: list[NDArray[np.float64]] = []
     for factor in factors:
         if factor == "shape":
             parts.append(np.eye(len(SHAPES))[thing.shape])
         else:
+            value = getattr(thing, factor)
+            known = value if levels is None else (int(value * levels) + 0.5) / levels
             # On half a circle: the further apart two values are, the smaller their product.
-            angle = np.pi * getattr(thing, factor)
-            parts.append(np.array([np.cos(angle), np.sin(angle)]))
+            parts.append(np.array([np.cos(np.pi * known), np.sin(np.pi * known)]))
     return np.concatenate(parts)

@@ -9,7 +9,7 @@ import torch
 from tgdp import presets
 from tgdp.config import override
 from tgdp.data.synthetic.factors import draw_clip
-from tgdp.data.synthetic.spec import SynthSpec
+from tgdp.data.synthetic.spec import HUES, SynthSpec
 from tgdp.errors import UserError
 from tgdp.evaluation.embed import ClipFeatures
 from tgdp.evaluation.retrieval import recall_metrics, retrieve
@@ -79,6 +79,14 @@ def test_who_knows_the_shape_alone_finds_the_clips_of_that_shape(embedded):
     features = oracle(embedded, "train", ("shape",))
     shapes = np.array([draw_clip(SPEC, "train", i).objects[0].shape for i in range(CLIPS)])
     expected = recall_metrics((shapes[:, None] == shapes).sum(axis=1))
+    found = retrieve(features.audio, features.image, features.ids)
+    assert found.items() <= both(expected).items()
+
+
+def test_who_knows_the_class_alone_finds_the_clips_of_that_class(embedded):
+    features = oracle(embedded, "train", ("shape", "hue"), levels=len(HUES))
+    labels = np.array([draw_clip(SPEC, "train", i).labels[0] for i in range(CLIPS)])
+    expected = recall_metrics((labels[:, None] == labels).sum(axis=1))
     found = retrieve(features.audio, features.image, features.ids)
     assert found.items() <= both(expected).items()
 
