@@ -24,8 +24,8 @@ Features = NDArray[np.floating[Any]]
 BLOCK_BYTES = 192 * 2**20
 """Of a block of features in float64: 2,048 clips of 16 frames, 768 wide."""
 
-MOST_CLIPS = 2048
-"""Of a block, however small they are: their scores take memory too."""
+SCORES_BYTES = 2**29
+"""Of what one frame of each sound of a block scores against all frames of a block of films."""
 
 # The product of two longer frames is not a float32 any more.
 LONGEST = math.sqrt(np.finfo(np.float32).max)
@@ -175,8 +175,9 @@ def blocks(features: Features, chunk: int | None) -> Iterator[slice]:
     """
     if chunk is None:
         _, num_frames, width = features.shape
-        fitting = BLOCK_BYTES // (num_frames * width * torch.float64.itemsize)
-        chunk = max(1, min(MOST_CLIPS, fitting))
+        frame_bytes = num_frames * torch.float64.itemsize
+        most = math.isqrt(SCORES_BYTES // frame_bytes)
+        chunk = max(1, min(most, BLOCK_BYTES // (frame_bytes * width)))
     if chunk < 1:
         raise UserError(f"chunk is {chunk}; a block has at least 1 clip")
     for start in range(0, len(features), chunk):

@@ -7,7 +7,7 @@ import pytest
 
 from tgdp.errors import UserError
 from tgdp.evaluation import aggregations, ranking, retrieval
-from tgdp.evaluation.counting import Options, count_clips
+from tgdp.evaluation.counting import BLOCK_BYTES, SCORES_BYTES, Options, blocks, count_clips
 from tgdp.evaluation.ranking import ranks, ranks_from, recall_metrics
 from tgdp.evaluation.retrieval import diagonal_mean, rank_clips, retrieve, similarity
 
@@ -103,6 +103,19 @@ def test_features_in_a_file_are_ranked_like_those_in_memory(tmp_path):
     wanted = rank_clips(*features, ids)
     for direction, rank in rank_clips(*mapped, ids, Options(chunk=4)).items():
         np.testing.assert_array_equal(rank, wanted[direction])
+
+
+@pytest.mark.parametrize("shape", [(16, 768), (1, 1), (200, 4), (1, 10**7)])
+def test_blocks_hold_every_clip_once_and_fit_into_memory(shape):
+    num_frames, width = shape
+    # One number stands for all: nothing of that size is held here.
+    features = np.broadcast_to(np.float16(1), (100_000, num_frames, width))
+    cut = list(blocks(features, None))
+    assert [part.start for part in cut] == [0, *(part.stop for part in cut[:-1])]
+    assert cut[-1].stop == len(features)
+    most = cut[0].stop
+    assert most == 1 or most * num_frames * width * 8 <= BLOCK_BYTES
+    assert most**2 * num_frames * 8 <= SCORES_BYTES
 
 
 def test_what_cannot_be_ranked_is_refused_by_name():
