@@ -251,6 +251,15 @@ def test_an_entry_that_is_not_there_or_in_use_is_not_removed(config_of, tmp_path
     assert entry.is_dir()
 
 
+def test_a_finished_entry_is_read_without_its_lock(config_of, tmp_path):
+    # As in a folder that cannot be written, or while another process looks at it.
+    encoder, request = untrained(config_of()), request_of(config_of())
+    first = extract(encoder, request, tmp_path)
+    with lock_of(first.folder):
+        again = extract(encoder, request, tmp_path)
+    np.testing.assert_array_equal(first.audio, again.audio)
+
+
 def test_an_unfinished_entry_says_so(config_of, tmp_path):
     config = config_of()
     entry = extract(untrained(config), request_of(config), tmp_path).folder
