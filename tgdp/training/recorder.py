@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -65,12 +66,15 @@ class Recorder:
         pace = self._meter.read(moment, waited())
         more = {name: float(value) for name, value in extra.items()}
         values = named(update.losses) | more | {"train/grad_norm": update.norm.item()}
-        self._run.append({"kind": "metric", "step": step, "values": {**values, **pace.values()}})
+        # What is not finite is no JSON, and no value on a curve; of a lost step `lost` tells it.
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        self._run.append({"kind": "metric", "step": step, "values": {**finite, **pace.values()}})
+        status = self._run.status()
         self._run.set_status(
             replace(
-                self._run.status(),
+                status,
                 step=step,
-                loss=values["train/loss/total"],
+                loss=finite.get("train/loss/total", status.loss),
                 samples_per_s=pace.samples_per_s,
                 data_wait=pace.data_wait,
                 mfu=pace.mfu,
