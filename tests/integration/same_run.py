@@ -41,7 +41,12 @@ def everything(run: RunDirectory) -> dict[str, str]:
 
 def exact(stored: dict[str, Any]) -> dict[str, str]:
     """Return every number of a checkpoint by its name, exact."""
-    return dict(_lines("", {key: stored[key] for key in ("step", *LEARNED)}))
+    return numbers({key: stored[key] for key in ("step", *LEARNED)})
+
+
+def numbers(value: Any) -> dict[str, str]:
+    """Return everything in nested dictionaries by its name, exact."""
+    return dict(_lines("", value))
 
 
 def _lines(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -11,18 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kill_process import (
-    CLIPS,
-    FRAME,
-    PATIENCE_S,
-    STEPS_PER_EPOCH,
-    Attempt,
-    Hit,
-    command,
-    resolved,
-    wait_for,
-)
+from kill_process import PATIENCE_S, Attempt, Hit, wait_for
 from same_run import differing, everything, final, measured, metrics
+from small_run import CLIPS, FRAME, STEPS_PER_EPOCH, command, resolved
 
 from tgdp.config import override
 from tgdp.training.run_directory import RunDirectory
