@@ -123,6 +123,15 @@ def test_sync_brings_pictures_that_could_not_be_stored(run, monkeypatch):
         assert len(store.runs("cell")) == 1
 
 
+def test_the_gallery_is_a_page_and_a_picture(run):
+    results = run.path.parents[1]
+    printed = call("gallery", run.name, "--hardest", 1, "--results", results)
+    page = run.path / "pictures" / "gallery.html"
+    assert f"  {page}\n" in printed
+    assert page.read_text().count("<h2>") == 2
+    assert list(artifacts(results)) == ["pictures/gallery.png"]
+
+
 def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(run, tmp_path):
     empty = tmp_path / "results" / "runs" / "0123456789ab"
     RunDirectory(empty).create((run.path / "config.yaml").read_text())
@@ -132,6 +141,7 @@ def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(run, tmp_path):
         (["reconstructions", run.name, "--ids", "clip"], "no clip 'clip' in split 'test'"),
         (["priorities", run.name, "--ratios", "half"], "--ratios half: expected numbers"),
         (["priorities", run.name, "--ratios", ","], "give at least one number"),
+        (["gallery", run.name, "--hardest", "0"], "name the clips to ask for with --ids"),
     ):
         done = CliRunner().invoke(app, [*words, "--results", str(tmp_path / "results")])
         assert isinstance(done.exception, UserError)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from tgdp.evaluation.gallery import Gallery
     from tgdp.evaluation.picture_arrays import Priorities, Reconstructions
     from tgdp.evaluation.picture_clips import Wish
     from tgdp.evaluation.stored import Stored
@@ -100,6 +101,43 @@ def priorities(
     _finish(found, results, "priorities", make(stored, wish, shares, directions), out)
 
 
+def gallery(
+    run: Run,
+    ids: Annotated[
+        str | None, typer.Option(help="Ask for these clips, split by commas.", metavar="ID,ID")
+    ] = None,
+    hardest: Annotated[
+        int, typer.Option(min=0, help="Queries of each direction that are farthest off.")
+    ] = 4,
+    data: Data = None,
+    split: Split = None,
+    results: Results = RESULTS,
+) -> None:
+    """Show what a run finds: queries with their first five answers, in a page with players.
+
+    Sound to film and film to sound; a true answer is framed in green, its rank in the title. Writes
+    one HTML file, which needs no other, and a PNG, which goes into the MLflow run as well.
+
+    Example: [bold]tgdp-report gallery 4f0c1b --hardest 6[/bold]
+    """
+    from dataclasses import replace
+
+    from tgdp.errors import UserError
+    from tgdp.evaluation.gallery import gallery as make
+    from tgdp.report import pictures
+    from tgdp.report.gallery_page import page
+
+    found, stored, wish = _open((run, results), (data, split), (1, ids, None))
+    if not wish.ids and not hardest:
+        raise UserError("--hardest 0: then name the clips to ask for with --ids ID,ID")
+    made = make(stored, found.name, wish.ids, hardest, stored.config.runtime.num_workers)
+    file = found.path / pictures.FOLDER / "gallery.html"
+    pictures.write(file, page(made).encode())
+    typer.echo(f"  {file}")
+    drawn = replace(made, queries=made.queries[: pictures.DRAWABLE])
+    _finish(found, results, "gallery", drawn, None)
+
+
 def _open(
     where: tuple[str, Path],
     source: tuple[Path | None, str | None],
@@ -118,7 +156,7 @@ def _finish(
     run: "RunDirectory",
     results: Path,
     kind: "Kind",
-    arrays: "Reconstructions | Priorities",
+    arrays: "Reconstructions | Priorities | Gallery",
     out: Path | None,
 ) -> None:
     from tgdp.evaluation.find import results_of

@@ -83,6 +83,7 @@ def figures(sweeps: Sweeps = None, results: Results = RESULTS) -> None:
 
 app.command()(pictures.reconstructions)
 app.command()(pictures.priorities)
+app.command()(pictures.gallery)
 
 
 @app.command()

@@ -8,12 +8,13 @@ from typing import Literal
 
 from tgdp.errors import UserError
 from tgdp.evaluation.find import results_of
+from tgdp.evaluation.gallery import Gallery
 from tgdp.evaluation.picture_arrays import Priorities, Reconstructions
 from tgdp.report import figures
 from tgdp.sweep import track
 from tgdp.training.run_directory import RunDirectory
 
-Kind = Literal["reconstructions", "priorities"]
+Kind = Literal["reconstructions", "priorities", "gallery"]
 
 FOLDER = "pictures"
 """In a run's directory; an import takes the PNG files of it along."""
@@ -37,7 +38,7 @@ class Kept:
     problem: str = ""
 
 
-def draw(kind: Kind, arrays: Reconstructions | Priorities) -> bytes:
+def draw(kind: Kind, arrays: Reconstructions | Priorities | Gallery) -> bytes:
     """Return the picture as a PNG file.
 
     Args:
@@ -47,10 +48,11 @@ def draw(kind: Kind, arrays: Reconstructions | Priorities) -> bytes:
     Raises:
         UserError: It would have too many rows.
     """
-    if len(arrays.clips) > DRAWABLE:
+    rows = len(arrays.queries if isinstance(arrays, Gallery) else arrays.clips)
+    if rows > DRAWABLE:
         raise UserError(
-            f"{len(arrays.clips)} rows are more than fit into one picture ({DRAWABLE}); "
-            "choose fewer with --clips or --ids"
+            f"{rows} rows are more than fit into one picture ({DRAWABLE}); "
+            "choose fewer clips or ids"
         )
     return figures.drawing(kind).draw(arrays)
 
@@ -79,8 +81,8 @@ def keep(run: RunDirectory, results: Path, kind: Kind, png: bytes) -> Kept:
     return Kept(file, report.uri)
 
 
-def write(file: Path, png: bytes) -> None:
-    """Write a picture so that a viewer sees all of it or what was there before.
+def write(file: Path, content: bytes) -> None:
+    """Write a picture or a page so that a viewer sees all of it or what was there before.
 
     The same picture again leaves the file as it is, so that nothing has to be imported anew.
 
@@ -89,10 +91,10 @@ def write(file: Path, png: bytes) -> None:
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        if file.is_file() and file.read_bytes() == png:
+        if file.is_file() and file.read_bytes() == content:
             return
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(png)
+        temporary.write_bytes(content)
         temporary.replace(file)
     except OSError as error:
         raise UserError(f"{file}: cannot write the picture ({error.strerror})") from error
