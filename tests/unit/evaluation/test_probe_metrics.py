@@ -103,6 +103,8 @@ def test_intervals_hold_the_value_and_shrink_with_more_clips():
     few, many = (mean_interval(np.tile([0.0, 1.0], n), 200) for n in (20, 500))
     assert few[0] < many[0] < 0.5 < many[1] < few[1]
     assert many[1] - many[0] == pytest.approx(2 * 1.96 * 0.5 / math.sqrt(1000), rel=0.2)
+    assert mean_interval(np.ones(10), 200) == (pytest.approx(1 - 0.2775, abs=1e-4), 1.0)
+    assert mean_interval(np.zeros(10), 200) == (0.0, pytest.approx(0.2775, abs=1e-4))
     found, value = map_intervals(HOT, [SCORES], 50), multilabel_metrics(HOT, SCORES)
     assert all(found[name][0] < value[name] < found[name][1] for name in found)
     assert found["map"][1] == pytest.approx(found["map_present"][1] * 4 / 5)

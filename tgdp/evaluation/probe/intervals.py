@@ -3,20 +3,24 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tgdp.evaluation.intervals import wilson
+
 LEVEL = 0.95
 SEED = 0
 Interval = tuple[float, float]
 
 
 def mean_interval(right: NDArray[np.float64], resamples: int) -> Interval:
-    """Return the 95 % interval of a mean over clips, such as Top-1.
+    """Return the 95 % interval of Top-1; Wilson's where every clip is right or none is.
 
     Args:
-        right: What each clip adds to the mean, (N,); of several probes, their mean.
+        right: Share of the probes that are right about each clip, (N,).
         resamples: Bootstrap samples.
     """
-    rng = np.random.default_rng(SEED)
     num = len(right)
+    if right.min() == right.max() and right[0] in (0, 1):
+        return wilson(int(right.sum()), num)  # every resample would be alike
+    rng = np.random.default_rng(SEED)
     return _bounds(np.array([right[rng.integers(num, size=num)].mean() for _ in range(resamples)]))
 
 
