@@ -15,7 +15,7 @@ from tgdp.cli import evaluate
 from tgdp.cli.train_run import ONE_RUN
 from tgdp.config import Config, dump, override, signature
 from tgdp.errors import UserError
-from tgdp.evaluation.released import is_ours
+from tgdp.evaluation.subject import is_ours
 from tgdp.sweep.resolve import Words, resolve_base
 from tgdp.training.learner import build_learner
 from tgdp.training.run_directory import RunDirectory

@@ -16,7 +16,8 @@ from tgdp import presets
 from tgdp.config import Config, dump, override
 from tgdp.data.clips import PairDataset
 from tgdp.errors import UserError
-from tgdp.evaluation.run import evaluate_checkpoint, execute
+from tgdp.evaluation.run import evaluate, execute
+from tgdp.evaluation.subject import open_subject
 from tgdp.training import checkpoint
 from tgdp.training.batches import EpochBatches
 from tgdp.training.run_directory import RunDirectory
@@ -203,11 +204,11 @@ def test_the_result_says_what_it_was_counted_over(tmp_path, config):
     assert result["missing"] == []
     assert not result["on_training_clips"]
     assert run.status().step == run.status().total_steps == 9
-    again = evaluate_checkpoint(run.path)
+    again = measure(run.path)
     assert again["metrics"] == result["metrics"]
-    assert evaluate_checkpoint(run.path, split="train")["on_training_clips"]
+    assert measure(run.path, split="train")["on_training_clips"]
     with pytest.raises(UserError, match="Valid: test, train"):
-        evaluate_checkpoint(run.path, split="nosuch")
+        measure(run.path, split="nosuch")
 
 
 def test_a_gpu_that_is_not_there_is_refused(tmp_path, config):
@@ -216,3 +217,9 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path, config):
     wanted = override(config, {"runtime.device": "cuda"})
     with pytest.raises(UserError, match=r"runtime\.device cuda"):
         execute(start(tmp_path / "run", wanted), wanted, lambda: False)
+
+
+def measure(path: Path, split: str | None = None) -> dict:
+    """Evaluate what lies in a run directory."""
+    subject = open_subject(path, split=split)
+    return evaluate(subject.encoder, subject.config)

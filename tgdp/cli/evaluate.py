@@ -1,7 +1,7 @@
-"""`tgdp-eval`: measure a checkpoint again; read and write the released ones."""
+"""`tgdp-eval`: measure a checkpoint; read and write the released ones."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,41 +18,106 @@ app = typer.Typer(
 )
 
 
+Checkpoint = Annotated[
+    Path, typer.Argument(help="A run directory, a checkpoint file of one, or a released file.")
+]
+Data = Annotated[
+    Path | None, typer.Option(help="Prepared data folder.", show_default="the run's own")
+]
+Heads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Attention heads of a released file.", show_default="width / 64"),
+]
+Which = Annotated[
+    str, typer.Option(help="Of a run directory: last, best, teacher (of the last) or a step.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Out = Annotated[Path | None, typer.Option(help="Write the JSON to this file.", metavar="FILE")]
+Results = Annotated[
+    Path, typer.Option(envvar="TGDP_RESULTS", help="Features are kept in it.", metavar="DIR")
+]
+RESULTS = Path("results")
+
+
 @app.command()
 def retrieval(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A run directory, a checkpoint file of one, or a released file.")
-    ],
-    data: Annotated[
-        Path | None, typer.Option(help="Prepared data folder.", show_default="the run's own")
-    ] = None,
+    checkpoint: Checkpoint,
+    data: Data = None,
     split: Annotated[
         str | None, typer.Option(help="Split to retrieve among.", show_default="the run's own")
     ] = None,
-    heads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Attention heads of a released file.", show_default="width / 64"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    which: Which = "last",
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="Also an untrained encoder, one vector for all, ...")
+    ] = False,
+    heads: Heads = None,
+    as_json: AsJson = False,
+    out: Out = None,
+    results: Results = RESULTS,
 ) -> None:
-    """Print R@1/5/10 and the median rank, both directions, with the number of clips.
+    """Print R@1/5/10 and the median rank, both directions, with 95 % intervals.
 
     For example
 
       [bold]tgdp-eval retrieval results/runs/4f0c1b --data data/vgg --split test[/bold]
     """
-    import json
+    from tgdp.cli import evaluate_run as work
+    from tgdp.evaluation.feature_cache import cache_root
+    from tgdp.evaluation.subject import open_subject
 
-    from rich.console import Console
+    subject = open_subject(checkpoint, data, split, heads, which)
+    found = work.retrieval(subject, cache_root(results), with_sanity=sanity)
+    work.give(found, work.retrieval_table(found), as_json=as_json, out=out)
 
-    from tgdp.cli.train_run import result_table
-    from tgdp.evaluation.released import evaluate_any
 
-    result = evaluate_any(checkpoint, data, split, heads)
-    if as_json:
-        typer.echo(json.dumps(result, indent=1))
-    else:
-        Console().print(result_table(result))
+@app.command()
+def probe(
+    checkpoint: Checkpoint,
+    data: Data = None,
+    kind: Annotated[
+        Literal["attention", "linear"],
+        typer.Option("--probe", help="The paper's two layers and a linear one, or truly linear."),
+    ] = "attention",
+    modality: Annotated[
+        Literal["av", "a", "v"], typer.Option(help="Both, sound only, pictures only.")
+    ] = "av",
+    task: Annotated[
+        Literal["multilabel", "singlelabel"] | None,
+        typer.Option(help="mAP or Top-1.", show_default="as the labels are"),
+    ] = None,
+    train_split: Annotated[
+        str | None, typer.Option(help="Split to train on.", show_default="probe_train")
+    ] = None,
+    test_split: Annotated[
+        str | None, typer.Option(help="Split to test on.", show_default="probe_test")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Probes, a seed each.")] = 3,
+    which: Which = "last",
+    heads: Heads = None,
+    as_json: AsJson = False,
+    out: Out = None,
+    results: Results = RESULTS,
+) -> None:
+    """Train probes on frozen features and print what they reach on other clips.
+
+    The learning rate is chosen on held-out training clips, never on the test split.
+
+    For example
+
+      [bold]tgdp-eval probe results/runs/4f0c1b --probe linear --modality a[/bold]
+    """
+    from tgdp.cli import evaluate_run as work
+    from tgdp.evaluation.feature_cache import cache_root
+    from tgdp.evaluation.probe.settings import ProbeSettings
+    from tgdp.evaluation.subject import open_subject
+
+    subject = open_subject(checkpoint, data, None, heads, which)
+    settings = ProbeSettings(kind, task or "multilabel", modality, seeds=tuple(range(seeds)))
+    splits, cache = (train_split, test_split), cache_root(results)
+    found = work.probe(subject, cache, settings, splits, finds_task=task is None)
+    dataset = subject.config.data.name
+    plain = {"dataset": dataset, "weights": subject.weights, **work.probe_json(found)}
+    work.give(plain, work.probe_table(found, dataset), as_json=as_json, out=out)
 
 
 @app.command()

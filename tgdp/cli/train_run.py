@@ -2,11 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from tgdp.cli.evaluate_run import retrieval_table
 from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.config import dump
 from tgdp.sweep.declare import Sweep, Variant, expand
@@ -60,7 +59,7 @@ def train(words: Words, results: Path) -> int:
         console.print(f"  log: {log_path(run)}", markup=False, soft_wrap=True)
     result = run.result()
     if result is not None:
-        console.print(result_table(result))
+        console.print(retrieval_table(result))
     _show_profile(console, run, plan)
     console.print(f"Run: {run.path}", markup=False, soft_wrap=True)
     if outcome.stopped:
@@ -86,7 +85,7 @@ def _train_as_rank(plan: Plan, console: Console, ranks: Ranks) -> int:
     result = planned.run.result()
     if state != "done" or result is None:
         return _ended_badly(planned, console)
-    console.print(result_table(result))
+    console.print(retrieval_table(result))
     console.print(f"Run: {planned.run.path}", markup=False, soft_wrap=True)
     return 0
 
@@ -112,27 +111,6 @@ def _show_profile(console: Console, run: RunDirectory, plan: Plan) -> None:
         console.print(f"Trace: {folder / 'trace.json.gz'}", markup=False, soft_wrap=True)
     else:
         console.print("No trace: the run took too few steps in this attempt.")
-
-
-def result_table(result: dict[str, Any]) -> Table:
-    """Return what a run measured, both directions, with the number of clips."""
-    caption = f"{result['protocol']}, split '{result['split']}', N = {result['n']} clips"
-    if result["missing"]:
-        caption += f", {len(result['missing'])} more could not be read"
-    if result["on_training_clips"]:
-        caption += "; these are the training clips"
-    table = Table("", "R@1", "R@5", "R@10", "median rank", title=result["dataset"], caption=caption)
-    for direction, words in (("a2v", "audio → video"), ("v2a", "video → audio")):
-        values = {
-            name.rsplit("/", 1)[1]: value
-            for name, value in result["metrics"].items()
-            if f"/{direction}/" in name
-        }
-        recalls = [f"{100 * values[name]:.1f}" for name in ("r1", "r5", "r10")]
-        table.add_row(words, *recalls, f"{values['median_rank']:g}")
-    chance = [f"{100 * k / result['n']:.1f}" for k in (1, 5, 10)]
-    table.add_row("chance", *chance, f"{(result['n'] + 1) / 2:g}", style="dim")
-    return table
 
 
 def _plan(words: Words, results: Path) -> tuple[Base, Plan]:

@@ -45,6 +45,9 @@ class Way(NamedTuple):
 GLOBAL = Way()
 """What retrieval compares, in float32."""
 
+BRANCH = Way("branch")
+"""What a probe is trained on."""
+
 
 class ClipFeatures(NamedTuple):
     """Vectors of every frame and its segment.

@@ -12,14 +12,14 @@ from tgdp.data.files import write_whole
 from tgdp.evaluation.embed import embed_clips
 from tgdp.evaluation.feature_request import request_of
 from tgdp.evaluation.features import extract
-from tgdp.evaluation.retrieval import PROTOCOL, retrieve
-from tgdp.evaluation.stored import open_checkpoint
+from tgdp.evaluation.intervals import intervals
+from tgdp.evaluation.retrieval import PROTOCOL, RECORDED, rank_clips
 from tgdp.model.encoder import Encoder
 from tgdp.training.loading import data_folder
 from tgdp.training.ranks import current_ranks
 from tgdp.training.run_directory import RunDirectory
 from tgdp.training.saving import Score
-from tgdp.training.trainer import pick_device, train
+from tgdp.training.trainer import train
 
 
 def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
@@ -89,34 +89,23 @@ def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dic
         features = embed_clips(encoder, folder, split, config.data, workers)
     else:
         features = extract(encoder, request_of(config), cache, workers).as_float32()
-    metrics = retrieve(features.audio, features.image, features.ids)
+    ranks = rank_clips(features.audio, features.image, features.ids)
+    found = {
+        f"retrieval/{config.data.name}/{direction}/{name}": interval
+        for direction, rank in ranks.items()
+        for name, interval in intervals(rank).items()
+        if name in RECORDED
+    }
     return {
         "protocol": PROTOCOL,
         "dataset": config.data.name,
         "split": split,
         "n": len(features.ids),
         "missing": _missing(folder),
-        "metrics": {f"retrieval/{config.data.name}/{key}": value for key, value in metrics.items()},
+        "metrics": {name: interval.value for name, interval in found.items()},
+        "intervals": {name: [interval.low, interval.high] for name, interval in found.items()},
         "on_training_clips": split == config.data.train_split,
     }
-
-
-def evaluate_checkpoint(
-    where: Path, data: Path | None = None, split: str | None = None
-) -> dict[str, Any]:
-    """Return what retrieval measures for a checkpoint, on its own data or on another folder.
-
-    Args:
-        where: A run directory, whose newest checkpoint is taken, or a checkpoint file.
-        data: Prepared folder instead of the run's own.
-        split: Split instead of the run's own; of another folder, its `retrieval` split.
-
-    Raises:
-        UserError: The checkpoint or the data cannot be read, or there is no such split.
-    """
-    stored = open_checkpoint(where, data, split)
-    stored.to(pick_device(stored.config))
-    return evaluate(stored.student.encoder, stored.config)
 
 
 def _missing(folder: Path) -> list[str]:
