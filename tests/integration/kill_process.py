@@ -25,7 +25,7 @@ from tgdp.sweep.job import Job
 from tgdp.training.run_directory import RunDirectory
 
 HERE = Path(__file__).parent
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 class Trick(Protocol):
@@ -217,6 +217,21 @@ def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
+
+
+def wait_for_steps(run: RunDirectory, attempt: int, steps: int = 3) -> None:
+    """Wait until an attempt, counted from 1, has taken some steps of its own."""
+
+    def has() -> bool:
+        taken, is_own = 0, False
+        for event in run.events():
+            if event.get("state") == "running":
+                is_own = event["attempt"] >= attempt
+            elif event["kind"] == "metric" and "train/loss/total" in event["values"]:
+                taken += is_own
+        return taken >= steps
+
+    wait_for(has)
 
 
 context = multiprocessing.get_context("forkserver")

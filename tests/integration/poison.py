@@ -1,4 +1,4 @@
-"""Steps that are not finite, made so on purpose."""
+"""Steps that are not finite or fail, made so on purpose."""
 
 import math
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import tgdp.training.learner
 from tgdp.config import Config
+from tgdp.errors import UserError
 from tgdp.losses.objective import Losses
 from tgdp.model.dual_path import Student
 from tgdp.model.encoder import Encoder
@@ -17,14 +18,14 @@ KINDS = ("input", "loss", "gradient")
 
 
 class Poison(NamedTuple):
-    """What is not finite in which steps.
+    """What is wrong in which steps.
 
     Attributes:
-        kind: The pictures, the loss alone, or nothing but the gradient.
+        kind: The pictures, the loss alone, or nothing but the gradient; or the step fails.
         steps: Steps that were taken before, for each of the steps.
     """
 
-    kind: Literal["input", "loss", "gradient"]
+    kind: Literal["input", "loss", "gradient", "error"]
     steps: tuple[int, ...]
 
     def arm(self) -> None:
@@ -40,6 +41,8 @@ class Poison(NamedTuple):
         ) -> Losses:
             if batch.moment.step not in self.steps:
                 return real(config, student, teacher, batch)
+            if self.kind == "error":
+                raise UserError("the shard is cut short")
             if self.kind == "input":
                 batch = batch._replace(image=batch.image * math.nan)
             losses = real(config, student, teacher, batch)

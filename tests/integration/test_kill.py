@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kill_process import PATIENCE_S, Attempt, Hit, wait_for
+from kill_process import PATIENCE_S, Attempt, Hit, wait_for, wait_for_steps
 from same_run import differing, everything, measured, metrics
 from small_run import CLIPS, FRAME, STEPS_PER_EPOCH, command, resolved
 
@@ -162,11 +162,11 @@ def left_by_a_kill(run: RunDirectory) -> list[str]:
 
 def kill_command(data: Path, results: Path, run: RunDirectory, number: int) -> Kill:
     """Kill the process of the command, that of its job, or all of them."""
-    former = run.status()
+    attempt = run.status().attempt + 1
     words = [sys.executable, *command(data, results, training__steps=STEPS)]
     started = time.monotonic()
     with subprocess.Popen(words, start_new_session=True, stdout=subprocess.PIPE, text=True) as it:
-        wait_for(lambda: has_taken_a_step(run, former.attempt))
+        wait_for_steps(run, attempt, 2)
         step, job = run.status().step, run.status().pid
         seconds = time.monotonic() - started
         if number == 0:
@@ -185,11 +185,6 @@ def kill_command(data: Path, results: Path, run: RunDirectory, number: int) -> K
         assert "its process ended before the run was done" in output
     how = ("command", "job of command", "command and job")[number]
     return what_is_left(run, how, seconds, step)
-
-
-def has_taken_a_step(run: RunDirectory, attempt: int) -> bool:
-    status = run.status()
-    return status.attempt > attempt and status.step > max(status.saved, 1)
 
 
 def test_no_operation_on_the_disk_is_one_to_die_at(data: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import socket
 import sys
 import types
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 from kill_process import Attempt
+from many_ranks import on_ranks
 from poison import KINDS, Poison
 from same_run import differing, final, measured, metrics, numbers
 from small_run import CLIPS, FRAME, resolved, words
@@ -203,28 +203,10 @@ def test_an_overflow_in_float16_lowers_the_scale_and_is_no_loss(make, data, monk
     assert measured(broken) == measured(straight)
 
 
-def on_two_ranks(run: RunDirectory, config: Config, poison: Poison) -> list[int]:
-    """Return the exit codes of two ranks of which the second one meets what is not finite."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    attempts = [
-        Attempt(
-            run,
-            config,
-            poison if rank else None,
-            environment={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
-        for rank in (0, 1)
-    ]
-    return [attempt.join() for attempt in attempts]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_finite_on_one_rank_is_skipped_on_all(make, monkeypatch, kind):
     run, config = make("two")
-    assert on_two_ranks(run, config, Poison(kind, (2, 5))) == [0, 0]
+    assert on_ranks(run, config, 2, {1: Poison(kind, (2, 5))}) == [0, 0]
     assert run.status().state == "done"
     alone, _ = make("alone")
     poisoned(monkeypatch, Poison(kind, (2, 5)))
@@ -236,7 +218,7 @@ def test_what_is_not_finite_on_one_rank_is_skipped_on_all(make, monkeypatch, kin
 
 def test_ranks_diverge_together(make, data):
     run, config = make("two")
-    assert on_two_ranks(run, config, Poison("loss", (3, 4, 5))) == [1, 0]
+    assert on_ranks(run, config, 2, {1: Poison("loss", (3, 4, 5))}) == [1, 0]
     assert run.status().state == "diverged"
     assert not (run.log / "error.txt").exists()  # nobody had an error of its own
     assert skips(run) == [(4, 1), (5, 2), (6, 3)]

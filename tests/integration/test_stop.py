@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kill_process import PATIENCE_S, Attempt, Hit, wait_for
+from kill_process import PATIENCE_S, Attempt, Hit, wait_for_steps
 from same_run import differing, everything, final, measured, metrics
 from small_run import CLIPS, FRAME, STEPS_PER_EPOCH, command, resolved
 
@@ -108,7 +108,7 @@ def test_the_real_job_and_the_real_command_are_asked_to_stop(
     for to_job, number, code in ((True, "SIGUSR2", 1), (False, "SIGTERM", 130)):
         former = run.status()
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-            wait_for(lambda former=former: has_begun(run, former.attempt))
+            wait_for_steps(run, former.attempt + 1)
             os.kill(run.status().pid if to_job else process.pid, getattr(signal, number))
             output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == code, output
@@ -117,8 +117,3 @@ def test_the_real_job_and_the_real_command_are_asked_to_stop(
         assert former.saved < status.saved == status.step < STEPS
     assert Attempt(run, config).join() == 0
     same(run, straight)
-
-
-def has_begun(run: RunDirectory, attempt: int) -> bool:
-    status = run.status()
-    return status.attempt > attempt and status.loss is not None and status.step > status.saved
