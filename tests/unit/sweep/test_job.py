@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tgdp.config import Config, dump, load, override
-from tgdp.errors import UserError
+from tgdp.errors import DivergedError, UserError
 from tgdp.presets import tiny
 from tgdp.sweep.job import Job
 from tgdp.sweep.state import read_state
@@ -188,3 +188,46 @@ def test_a_gpu_slot_is_set_before_training_loads(make_job, monkeypatch) -> None:
 
     make_job(work, gpu="GPU-3")[1]()
     assert seen == ["GPU-3"]
+
+
+def test_what_killed_processes_left_is_cleared_away(make_job) -> None:
+    run, job = make_job(finish)
+    run.create(dump(tiny()))
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    for name in (f"status.json.{pid}.tmp", f"events.jsonl.{os.getpid()}.tmp"):
+        (run.path / name).touch()
+    run.diverged_file.touch()
+    job()
+    # One of a process that lives may be at work just now.
+    assert [path.name for path in run.path.glob("*.tmp")] == [f"events.jsonl.{os.getpid()}.tmp"]
+    assert not run.diverged_file.exists()
+
+
+def test_a_run_in_a_settled_state_is_left_alone(make_job) -> None:
+    def diverge(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+        raise DivergedError("no finite gradient")
+
+    run, job = make_job(diverge)
+    assert job() == "diverged"
+    run.diverged_file.touch()
+    before = run.status()
+    assert make_job(finish, settled=("done", "diverged"))[1]() == "diverged"
+    assert run.status() == before
+    assert run.diverged_file.exists()
+    assert make_job(finish)[1]() == "done"
+
+
+def test_a_process_that_died_behind_its_result_was_done(make_job) -> None:
+    run, job = make_job(finish)
+    job()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    run.set_status(replace(run.status(), state="running", pid=pid))
+    assert run.status().state == read_state(run).state == "done"
+    run.result_file.unlink()
+    assert run.status().state == read_state(run).state == "interrupted"
