@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tgdp.evaluation.probe.settings import ProbeSettings
     from tgdp.evaluation.subject import Subject
 
+SHOWN = ("r1", "r5", "r10", "median_rank")
 DIRECTIONS = {"a2v": "audio → video", "v2a": "video → audio"}
 
 
@@ -59,6 +60,26 @@ def _sanity(subject: "Subject", cache: Path) -> dict[str, dict[str, float]]:
 
 def retrieval_table(result: Mapping[str, Any]) -> Table:
     """Return what was measured, both directions, with 95 % intervals and the number of clips."""
+    table = Table(
+        "", "R@1", "R@5", "R@10", "median rank", title=result["dataset"], caption=_caption(result)
+    )
+    prefix, ends = f"retrieval/{result['dataset']}/", result.get("intervals", {})
+    for direction, words in DIRECTIONS.items():
+        names = [f"{prefix}{direction}/{name}" for name in SHOWN]
+        table.add_row(words, *(_cell(name, result["metrics"][name]) for name in names))
+        if ends:
+            table.add_row("", *(_ends(name, ends[name]) for name in names), style="dim")
+    for label, metrics in result.get("sanity", {}).items():
+        for direction in DIRECTIONS:
+            names = [f"{direction}/{name}" for name in SHOWN]
+            cells = (_cell(name, metrics[name]) for name in names)
+            table.add_row(f"{label}, {direction}", *cells, style="dim")
+    chance = [f"{100 * k / result['n']:.1f}" for k in (1, 5, 10)]
+    table.add_row("chance", *chance, f"{(result['n'] + 1) / 2:g}", style="dim")
+    return table
+
+
+def _caption(result: Mapping[str, Any]) -> str:
     caption = f"{result['protocol']}, split '{result['split']}', N = {result['n']} clips"
     if "weights" in result:
         caption += f", {result['weights']}"
@@ -68,27 +89,15 @@ def retrieval_table(result: Mapping[str, Any]) -> Table:
         caption += "; these are the training clips"
     if "intervals" in result:
         caption += "\n95 % intervals: over clips, not over trainings"
-    table = Table("", "R@1", "R@5", "R@10", "median rank", title=result["dataset"], caption=caption)
-    prefix, ends = f"retrieval/{result['dataset']}/", result.get("intervals", {})
-    for direction, words in DIRECTIONS.items():
-        names = [f"{prefix}{direction}/{name}" for name in ("r1", "r5", "r10", "median_rank")]
-        cells = [_cell(name, result["metrics"][name], ends.get(name)) for name in names]
-        table.add_row(words, *cells)
-    for label, metrics in result.get("sanity", {}).items():
-        for direction in DIRECTIONS:
-            names = [f"{direction}/{name}" for name in ("r1", "r5", "r10", "median_rank")]
-            cells = [_cell(name, metrics[name], None) for name in names]
-            table.add_row(f"{label}, {direction}", *cells, style="dim")
-    chance = [f"{100 * k / result['n']:.1f}" for k in (1, 5, 10)]
-    table.add_row("chance", *chance, f"{(result['n'] + 1) / 2:g}", style="dim")
-    return table
+    return caption
 
 
-def _cell(name: str, value: float, ends: list[float] | None) -> str:
-    if name.endswith("median_rank"):
-        return f"{value:g}" if ends is None else f"{value:g} [{ends[0]:g}, {ends[1]:g}]"
-    shown = f"{100 * value:.1f}"
-    return shown if ends is None else f"{shown} [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
+def _cell(name: str, value: float) -> str:
+    return f"{value:g}" if name.endswith("rank") else f"{100 * value:.1f}"
+
+
+def _ends(name: str, ends: list[float]) -> str:
+    return "[{}, {}]".format(*(_cell(name, end) for end in ends))
 
 
 def probe(
