@@ -27,7 +27,7 @@ AT = 2 * STEPS_PER_EPOCH
 PLACES = {
     "step": ("tgdp.training.learner:compute_losses", AT - 1, AT),
     "save": ("tgdp.training.checksum:put_in_place", AT, AT + 1),
-    "evaluation": ("tgdp.evaluation.run:retrieve", AT, AT + 1),
+    "evaluation": ("tgdp.evaluation.run:evaluate", AT, AT + 1),
 }
 """What is being done when the signal comes, after which boundary, and at which boundary it ends."""
 

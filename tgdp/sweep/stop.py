@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from tgdp.data.workers import REQUESTS
@@ -67,11 +68,17 @@ def _owner(handler: object) -> StopRequest | None:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process of this host exists."""
+    """Return whether a process of this host is at work; one that was killed no longer is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        # No such folder on this system, or it ended just now: the next look says so.
+        return True
+    # It keeps its number until it is waited for, in a container without an init perhaps for ever.
+    return not text.rpartition(")")[2].lstrip().startswith("Z")

@@ -17,6 +17,7 @@ from tgdp.errors import DivergedError, UserError
 from tgdp.presets import tiny
 from tgdp.sweep.job import Job
 from tgdp.sweep.state import read_state
+from tgdp.sweep.stop import is_alive
 from tgdp.training.run_directory import RunDirectory
 
 Work = Callable[[RunDirectory, Config, Callable[[], bool]], bool]
@@ -137,6 +138,22 @@ def test_it_stops_when_its_launcher_is_gone(make_job) -> None:
     make_job(work, launcher=pid)[1]()
     make_job(work, launcher=os.getpid())[1]()
     assert seen == [True, False]
+
+
+def test_a_process_that_has_ended_is_not_alive_though_nobody_waited_for_it() -> None:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(reader, 1)
+        os._exit(0)
+    assert is_alive(pid)
+    os.write(writer, b"x")
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is still there
+    assert not is_alive(pid)
+    os.waitpid(pid, 0)
+    assert not is_alive(pid)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_run_that_another_process_holds_is_left_unchanged(make_job) -> None:
