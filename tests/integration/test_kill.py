@@ -192,7 +192,8 @@ def kill_command(data: Path, results: Path, run: RunDirectory, number: int) -> K
 def test_no_operation_on_the_disk_is_one_to_die_at(prepared, tmp_path: Path) -> None:
     """Kill the last step and all that follows at its first operation, its second, and so on."""
     few, last = prepared(CLIPS[:6], size=FRAME), 4  # steps, and epochs
-    begun, config = resolved(few, tmp_path, training__steps=last, runtime__save_every=1)
+    words = {"runtime__save_every": 1, "runtime__evaluate_every": 2}
+    begun, config = resolved(few, tmp_path, training__steps=last, **words)
     assert Attempt(begun, config, Hit(ON_DISK, 1, from_step=last)).join() < 0
     # So that the last one is better whatever it is, and takes the place of this one.
     record = begun.checkpoints / "best.json"
