@@ -52,7 +52,7 @@ def draw(kind: Kind, arrays: Reconstructions | Priorities | Gallery) -> bytes:
     if rows > DRAWABLE:
         raise UserError(
             f"{rows} rows are more than fit into one picture ({DRAWABLE}); "
-            "choose fewer clips or ids"
+            "choose fewer with --clips or --ids"
         )
     return figures.drawing(kind).draw(arrays)
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 from tgdp.data.workers import REQUESTS, deaf_to_requests
 
@@ -15,7 +16,8 @@ def test_only_what_is_started_meanwhile_is_deaf() -> None:
             if child == 0:
                 blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
                 os._exit(not {getattr(signal, name) for name in REQUESTS} <= blocked)
-            os.kill(os.getpid(), signal.SIGTERM)
+            # To this thread: another one, of a library, would take it and is not blocked.
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
             assert heard == []
         assert heard == [signal.SIGTERM]
     finally:

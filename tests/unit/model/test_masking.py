@@ -75,8 +75,8 @@ def test_both_hides_rows_and_columns_of_seven_tenths_at_any_length(
     noise = _noise_for(Grid(rows, columns), "both", 1, steps)[0]
     on_lines = torch.zeros(rows, columns)
     of_rows, of_columns = noise[rows * columns :].split([rows, columns])
-    on_lines[of_rows.argsort()[rows - int(rows * ratio * 0.7) :]] += 1
-    on_lines[:, of_columns.argsort()[columns - int(columns * ratio * 0.7) :]] += 1
+    on_lines[of_rows.argsort()[rows - int(rows * (ratio * 0.7)) :]] += 1
+    on_lines[:, of_columns.argsort()[columns - int(columns * (ratio * 0.7)) :]] += 1
     if (on_lines > 0).sum() <= masked.sum():
         assert masked[on_lines > 0].all()
     else:  # the lines alone are more than the count
