@@ -12,7 +12,6 @@ from tests.released_states import CAV_MAE, SMALL, count, mae_shapes, random, sha
 from tgdp import presets
 from tgdp.config import Config, from_dict, override, to_dict
 from tgdp.errors import UserError
-from tgdp.model import initial
 from tgdp.model.dual_path import Student
 from tgdp.model.initial import initialise
 from tgdp.model.released.mae import from_mae
@@ -147,12 +146,6 @@ def test_registers_and_cls_that_the_model_has_no_place_for_are_named(tmp_path):
     _, done = started(make_config(tmp_path, random(shapes(SMALL)), **changes))
     assert done.left_out["cls_token_v"] == "model.pooling is 'mean': there is no CLS"
     assert done.left_out["register_tokens"] == "model.num_registers is 0"
-
-
-@pytest.fixture(autouse=True)
-def _log(monkeypatch):
-    # mlflow's migrations switch off every logger there is when they run in the same process.
-    monkeypatch.setattr(initial.logger, "disabled", False)
 
 
 CAV = shapes(SMALL)

@@ -10,7 +10,6 @@ from tests.released_states import mae_shapes, random
 from tgdp import presets
 from tgdp.config import override
 from tgdp.errors import UserError
-from tgdp.model import initial
 from tgdp.model.dual_path import Student
 from tgdp.model.initial import initialise
 
@@ -40,8 +39,6 @@ def test_imagenet_mae_comes_from_timm_and_its_licence_is_said(narrow, monkeypatc
         return model
 
     monkeypatch.setattr(timm, "create_model", create)
-    # mlflow's migrations switch off every logger there is when they run in the same process.
-    monkeypatch.setattr(initial.logger, "disabled", False)
     config = override(presets.paper(), SIZE)
     with caplog.at_level(logging.WARNING):
         done = initialise(Student(config), config)

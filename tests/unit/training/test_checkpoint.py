@@ -11,15 +11,12 @@ import torch
 from by_step import check, content, names, with_checksums
 
 from tgdp.errors import UserError
-from tgdp.training import best, checkpoint, checksum, retention
+from tgdp.training import checkpoint, checksum, retention
 
 
 @pytest.fixture(autouse=True)
-def warned(caplog, monkeypatch):
+def warned(caplog):
     """What is warned of."""
-    # mlflow's migrations switch off every logger there is when they run in the same process.
-    for module in (checkpoint, retention, best):
-        monkeypatch.setattr(module.logger, "disabled", False)
     caplog.set_level(logging.WARNING)
     return caplog
 

@@ -11,7 +11,6 @@ from layer_runs import learn
 
 from tgdp import presets
 from tgdp.config import override
-from tgdp.training import learner
 from tgdp.training.graphed import why_not
 from tgdp.training.learner import build_learner
 
@@ -53,9 +52,7 @@ def test_what_cannot_be_recorded_as_a_graph_is_said(changes, world, words):
     assert "cpu" in (why_not(config, torch.device("cpu"), world) or "")
 
 
-def test_without_a_gpu_a_run_goes_without_a_graph_and_says_so(caplog, monkeypatch):
-    # mlflow's migrations switch off every logger there is when they run in the same process.
-    monkeypatch.setattr(learner.logger, "disabled", False)
+def test_without_a_gpu_a_run_goes_without_a_graph_and_says_so(caplog):
     config = override(presets.tiny(), {"runtime.cuda_graphs": True})
     assert build_learner(config, torch.device("cpu")).graphed is None
     assert "runtime.cuda_graphs: the run goes without, because it runs on a cpu" in caplog.text

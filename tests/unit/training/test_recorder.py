@@ -9,7 +9,6 @@ import torch
 from tgdp import presets
 from tgdp.losses.objective import Losses
 from tgdp.model.schedules import Moment
-from tgdp.training import recorder
 from tgdp.training.learner import Lost
 from tgdp.training.meter import Meter
 from tgdp.training.recorder import Recorder
@@ -57,9 +56,7 @@ def test_only_every_tenth_step_and_the_last_are_written(run):
     assert [event["step"] for event in run.events()] == [10, 20, 1000]
 
 
-def test_the_line_says_how_it_goes_and_when_it_ends(run, caplog, monkeypatch):
-    # mlflow's migrations switch off every logger there is when they run in the same process.
-    monkeypatch.setattr(recorder.logger, "disabled", False)
+def test_the_line_says_how_it_goes_and_when_it_ends(run, caplog):
     with caplog.at_level(logging.INFO, "tgdp.training.recorder"):
         start(run, step=5).record(Moment(9, 1000, 0), TAKEN, {}, lambda: 1e9)
     (line,) = caplog.messages

@@ -14,11 +14,8 @@ from tgdp.training import best, checkpoint, checksum, retention
 
 
 @pytest.fixture(autouse=True)
-def warned(caplog, monkeypatch):
+def warned(caplog):
     """What is warned of."""
-    # mlflow's migrations switch off every logger there is when they run in the same process.
-    for module in (checkpoint, retention, best):
-        monkeypatch.setattr(module.logger, "disabled", False)
     caplog.set_level(logging.WARNING)
     return caplog
 
