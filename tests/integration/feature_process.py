@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.multiprocessing as mp
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.config import Config, override
 from tgdp.data.clips import ClipDataset
@@ -20,10 +21,7 @@ from tgdp.model.encoder import Encoder
 from tgdp.training.ranks import Meeting, Ranks, open_group
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "evaluation.split": "train",
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.multiprocessing as mp
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.config import Config, override
 from tgdp.model.schedules import Moment
@@ -22,10 +23,7 @@ PAIRS = 10
 """Of a step; not to be divided by 3, nor its half by 2."""
 
 BASE: dict[str, Any] = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "training.batch_size": PAIRS,
     "training.steps": STEPS,
     "training.warmup": 0.0,

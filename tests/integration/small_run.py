@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kill_process import Attempt
+
+from tests.small_model import SMALL_MODEL
 from tgdp.cli.train_run import ONE_RUN
 from tgdp.config import Config
 from tgdp.sweep.declare import expand
@@ -17,10 +20,7 @@ FRAME = 48
 """Side of a stored picture: as the model wants it, so that nothing is resized."""
 
 SMALL: dict[str, Any] = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "teacher.enabled": True,
     "distillation.weight": 0.5,
     "contrastive.mask.selection": "guided",
@@ -42,6 +42,13 @@ def resolved(data: Path, results: Path, **changes: Any) -> tuple[RunDirectory, C
     base = resolve_base(ONE_RUN, words(data, **changes), results)
     (cell,) = expand(ONE_RUN, base.config, (0,))
     return RunDirectory(results / "runs" / cell.signature), cell.config
+
+
+def undisturbed(data: Path, folder: Path, steps: int) -> RunDirectory:
+    """Return a run of so many steps that ends without being killed or asked to stop."""
+    run, config = resolved(data, folder, training__steps=steps)
+    assert Attempt(run, config).join() == 0
+    return run
 
 
 def words(data: Path, **changes: Any) -> Words:

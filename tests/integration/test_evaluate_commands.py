@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.cli.evaluate import app
 from tgdp.config import dump, override, signature
@@ -14,10 +15,7 @@ from tgdp.evaluation.run import execute
 from tgdp.training.run_directory import RunDirectory
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "teacher.enabled": True,
     "distillation.weight": 0.5,
     "training.batch_size": 8,

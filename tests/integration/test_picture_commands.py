@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.cli.report import app
 from tgdp.config import dump, override, signature
@@ -16,10 +17,7 @@ from tgdp.sweep.track_store import Store, opened
 from tgdp.training.run_directory import RunDirectory
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "teacher.enabled": True,
     "distillation.weight": 0.5,
     "contrastive.mask.selection": "guided",

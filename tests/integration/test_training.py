@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from same_run import differing, final, measured, metrics
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.config import Config, dump, override
 from tgdp.data.clips import PairDataset
@@ -23,10 +24,7 @@ from tgdp.training.batches import EpochBatches
 from tgdp.training.run_directory import RunDirectory
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "teacher.enabled": True,
     "distillation.weight": 0.5,
     "contrastive.mask.selection": "guided",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.config import override
 from tgdp.data.clips import ClipDataset
@@ -22,10 +23,7 @@ from tgdp.evaluation.sanity import untrained
 from tgdp.model.tokens import as_picture
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "evaluation.split": "test",
 }
 BRANCH = Way("branch")

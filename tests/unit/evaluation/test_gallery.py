@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.config import override
 from tgdp.errors import UserError
@@ -18,10 +19,7 @@ from tgdp.report import pictures
 from tgdp.report.gallery_page import page
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "evaluation.split": "test",
 }
 

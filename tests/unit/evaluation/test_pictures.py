@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.config import dump, override
 from tgdp.errors import UserError
@@ -19,10 +20,7 @@ from tgdp.model.tokens import Grid, patchify, unpatchify
 from tgdp.training import checkpoint
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
     "evaluation.split": "test",
 }
 GUIDED = {

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.small_model import SMALL_MODEL
 from tgdp import presets
 from tgdp.config import dump, override
 from tgdp.errors import UserError
@@ -11,10 +12,7 @@ from tgdp.model.dual_path import Student
 from tgdp.training import checkpoint
 
 SMALL = {
-    "model.width": 16,
-    "model.num_heads": 2,
-    "model.modality_layers": 1,
-    "model.decoder.width": 8,
+    **SMALL_MODEL,
 }
 
 
