@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from kill_process import PATIENCE_S, Attempt, Hit, wait_for_steps
 from same_run import differing, everything, final, measured, metrics
-from small_run import CLIPS, FRAME, STEPS_PER_EPOCH, command, resolved
+from small_run import CLIPS, FRAME, STEPS_PER_EPOCH, command, resolved, undisturbed
 
 from tgdp.config import override
 from tgdp.training.run_directory import RunDirectory
@@ -27,7 +27,7 @@ AT = 2 * STEPS_PER_EPOCH
 PLACES = {
     "step": ("tgdp.training.learner:compute_losses", AT - 1, AT),
     "save": ("tgdp.training.checksum:put_in_place", AT, AT + 1),
-    "evaluation": ("tgdp.evaluation.run:evaluate", AT, AT + 1),
+    "evaluation": ("tgdp.evaluation.run:embed_clips", AT, AT + 1),
 }
 """What is being done when the signal comes, after which boundary, and at which boundary it ends."""
 
@@ -40,9 +40,7 @@ def data(prepared) -> Path:
 @pytest.fixture(scope="module")
 def straight(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """Return a run that nobody asked to stop."""
-    run, config = resolved(data, tmp_path_factory.mktemp("straight"), training__steps=STEPS)
-    assert Attempt(run, config).join() == 0
-    return run
+    return undisturbed(data, tmp_path_factory.mktemp("straight"), STEPS)
 
 
 def same(run: RunDirectory, other: RunDirectory) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tgdp import presets
 from tgdp.bench.plain import build_plain, take_plain_step
+from tgdp.bench.step_rows import name_of_ours
 from tgdp.config import Config, override, parse_assignments
 from tgdp.errors import UserError, unknown_name
 from tgdp.model.schedules import Moment
@@ -121,7 +122,7 @@ def contenders(*, compiled: bool, graphed: bool, plain: bool) -> tuple[Contender
     found = [Contender("plain", _plain, _plain_precision)] if plain else []
     for compiles in (False, True)[: 1 + compiled]:
         for records in (False, True)[: 1 + graphed]:
-            name = f"ours{' compiled' * compiles}{', graph' * records}"
+            name = name_of_ours(compiled=compiles, graphed=records)
             ways = {"runtime.compile": compiles, "runtime.cuda_graphs": records}
             found.append(Contender(name, partial(_ours, ways), _own_precision, compiles))
     return tuple(found)

@@ -82,6 +82,11 @@ class Row:
         )
 
 
+def name_of_ours(*, compiled: bool, graphed: bool) -> str:
+    """Return what rows call ours, by the ways in which it is computed."""
+    return f"ours{' compiled' * compiled}{', graph' * graphed}"
+
+
 def quartiles(seconds: Sequence[float]) -> tuple[float, float, float]:
     """Return the lower quartile, the median and the upper quartile."""
     if len(seconds) == 1:

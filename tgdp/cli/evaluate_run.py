@@ -60,6 +60,8 @@ def _sanity(subject: "Subject", cache: Path) -> dict[str, dict[str, float]]:
 
 def retrieval_table(result: Mapping[str, Any]) -> Table:
     """Return what was measured, both directions, with 95 % intervals and the number of clips."""
+    from tgdp.evaluation.ranking import chance
+
     table = Table(
         "", "R@1", "R@5", "R@10", "median rank", title=result["dataset"], caption=_caption(result)
     )
@@ -74,8 +76,8 @@ def retrieval_table(result: Mapping[str, Any]) -> Table:
             names = [f"{direction}/{name}" for name in SHOWN]
             cells = (_cell(name, metrics[name]) for name in names)
             table.add_row(f"{label}, {direction}", *cells, style="dim")
-    chance = [f"{100 * k / result['n']:.1f}" for k in (1, 5, 10)]
-    table.add_row("chance", *chance, f"{(result['n'] + 1) / 2:g}", style="dim")
+    guessed = chance(result["n"])
+    table.add_row("chance", *(_cell(name, guessed[name]) for name in SHOWN), style="dim")
     return table
 
 

@@ -7,12 +7,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tgdp.data.clips import ClipDataset
-from tgdp.errors import UserError
+from tgdp.data.shards import PreparedClips
 from tgdp.evaluation.embed import embed_clips
-from tgdp.evaluation.find import nearest
 from tgdp.evaluation.picture_arrays import Shown, Source
-from tgdp.evaluation.picture_clips import Wish, choose
+from tgdp.evaluation.picture_clips import Wish, choose, places_of
+from tgdp.evaluation.ranking import ranks
+from tgdp.evaluation.retrieval import similarity
 from tgdp.evaluation.stored import Stored
 from tgdp.training.loading import data_folder
 
@@ -101,9 +101,8 @@ def gallery(
     config = stored.config
     folder, split = data_folder(config), config.evaluation.split
     found = embed_clips(stored.student.encoder, folder, split, config.data, workers)
-    places = _places(found.ids, ids, split)
-    films, sounds = (part.reshape(len(found.ids), -1) for part in (found.image, found.audio))
-    scores = sounds @ films.T / found.image.shape[1]
+    places = places_of(ids, found.ids, split)
+    scores = similarity(found.audio, found.image)
     queries = [
         *_ask(found.ids, scores, "a2v", places, hardest),
         *_ask(found.ids, scores.T, "v2a", places, hardest),
@@ -113,14 +112,6 @@ def gallery(
     return Gallery(source, len(found.ids), tuple(queries), exhibits)
 
 
-def _places(ids: list[str], wanted: Sequence[str], split: str) -> list[int]:
-    where = {name: place for place, name in enumerate(ids)}
-    for name in wanted:
-        if name not in where:
-            raise UserError(f"--ids: no clip '{name}' in split '{split}'. {nearest(name, ids)}")
-    return [where[name] for name in wanted]
-
-
 def _ask(
     ids: list[str],
     scores: NDArray[np.float32],
@@ -128,7 +119,7 @@ def _ask(
     chosen: list[int],
     hardest: int,
 ) -> list[Query]:
-    rank = (scores >= scores.diagonal()[:, None]).sum(axis=1)
+    rank = ranks(scores)
     behind = [int(place) for place in np.argsort(-rank, kind="stable") if place not in chosen]
     queries: list[Query] = []
     for place in [*chosen, *behind[:hardest]]:
@@ -139,9 +130,8 @@ def _ask(
 
 
 def _exhibits(stored: Stored, run: str, ids: list[str]) -> tuple[Source, dict[str, Exhibit]]:
-    config = stored.config
     chosen = choose(stored, Wish(run, ids=tuple(ids)))
-    clips = ClipDataset(data_folder(config), config.evaluation.split, config.data).clips
+    clips = PreparedClips(data_folder(stored.config))
     numbers = {name: number for number, name in enumerate(clips.ids)}
     exhibits = {
         shown.id: Exhibit(shown, np.asarray(clips.waveform(numbers[shown.id]), np.float32))

@@ -7,7 +7,7 @@ same. It says nothing of training: another seed may differ by more.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,13 +144,13 @@ def _draws(queries: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64
 
 
 def _quantiles(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, tuple[float, float]]:
-    tail = (1 - LEVEL) / 2
-    return {
-        name: tuple(
-            np.quantile(np.concatenate([p[name] for p in parts]), [tail, 1 - tail]).tolist()
-        )
-        for name in parts[0]
-    }
+    return {name: ends_of(np.concatenate([part[name] for part in parts])) for name in parts[0]}
+
+
+def ends_of(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """Return the 95 % interval that the values of all resamples make."""
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _places(ids: Sequence[str], rank: NDArray[np.int64]) -> dict[str, int]:

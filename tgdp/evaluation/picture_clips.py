@@ -69,7 +69,8 @@ def choose(stored: Stored, wish: Wish) -> Chosen:
     config = stored.config
     dataset = ClipDataset(data_folder(config), config.evaluation.split, config.data)
     ids = [dataset.clips.ids[i] for i in dataset.indices]
-    places = _places(ids, wish, config.evaluation.split)
+    named = places_of(wish.ids, ids, config.evaluation.split)
+    places = named or list(range(min(wish.clips, len(ids))))
     frame = _frame(wish.frame, dataset.clips.num_frames)
     batch = collate_clips([dataset[place] for place in places])
     front_end, starts = FrontEnd(config.data), batch["starts"][:, frame : frame + 1]
@@ -118,14 +119,17 @@ def as_sounds(audio: Float[Tensor, "B 1 F T"], data: DataConfig) -> list[Spectro
     return list((audio[:, 0] * data.audio_std + data.audio_mean).numpy())
 
 
-def _places(ids: list[str], wish: Wish, split: str) -> list[int]:
-    if not wish.ids:
-        return list(range(min(wish.clips, len(ids))))
+def places_of(wanted: Sequence[str], ids: Sequence[str], split: str) -> list[int]:
+    """Return where the clips of `--ids` stand among those of a split.
+
+    Raises:
+        UserError: One is not there; names near it are said.
+    """
     where = {name: place for place, name in enumerate(ids)}
-    for name in wish.ids:
+    for name in wanted:
         if name not in where:
             raise UserError(f"--ids: no clip '{name}' in split '{split}'. {nearest(name, ids)}")
-    return [where[name] for name in wish.ids]
+    return [where[name] for name in wanted]
 
 
 def _frame(wanted: int | None, num_frames: int) -> int:

@@ -123,3 +123,18 @@ def recall_metrics(rank: NDArray[np.int64]) -> dict[str, float]:
     if not rank.size:
         raise UserError("there is no rank to measure: no query has a finite score of its own")
     return {name: float(value) for name, value in measures(rank).items()}
+
+
+def chance(n: int) -> dict[str, float]:
+    """Return what is to be expected of guessing: R@k = k / n, median and mean rank (n + 1) / 2.
+
+    Args:
+        n: Clips that are retrieved among.
+
+    Example:
+        >>> chance(20)
+        {'r1': 0.05, 'r5': 0.25, 'r10': 0.5, 'median_rank': 10.5, 'mean_rank': 10.5}
+    """
+    middle = (n + 1) / 2
+    recalls = {f"r{k}": min(k, n) / n for k in RECALLS}
+    return {**recalls, "median_rank": middle, "mean_rank": middle}

@@ -9,11 +9,11 @@ from typing import Any
 
 from tgdp.config import Config
 from tgdp.data.files import write_whole
-from tgdp.evaluation.embed import embed_clips
+from tgdp.evaluation.embed import ClipFeatures, embed_clips
 from tgdp.evaluation.feature_request import request_of
 from tgdp.evaluation.features import extract
 from tgdp.evaluation.intervals import intervals
-from tgdp.evaluation.retrieval import PROTOCOL, RECORDED, rank_clips
+from tgdp.evaluation.retrieval import PROTOCOL, RECORDED, rank_clips, retrieve
 from tgdp.model.encoder import Encoder
 from tgdp.training.loading import data_folder
 from tgdp.training.ranks import current_ranks
@@ -65,11 +65,11 @@ def score(encoder: Encoder, config: Config) -> Score:
     Raises:
         UserError: The data cannot be read.
     """
-    found = evaluate(encoder, config)
-    values = found["metrics"]
-    both = [values[f"retrieval/{config.data.name}/{way}/r1"] for way in ("a2v", "v2a")]
-    best_by = f"retrieval/{config.data.name}/mean_r1"
-    return Score({**values, best_by: sum(both) / len(both)}, best_by)
+    found = _embed(encoder, config, None)
+    metrics = retrieve(found.audio, found.image, found.ids)
+    metrics["mean_r1"] = (metrics["a2v/r1"] + metrics["v2a/r1"]) / 2
+    values = {_metric(config, name): value for name, value in metrics.items()}
+    return Score(values, _metric(config, "mean_r1"))
 
 
 def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dict[str, Any]:
@@ -78,20 +78,16 @@ def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dic
     Args:
         encoder: Trained or not, on its device.
         config: Data, split, protocol.
-        cache: Where features are kept; nowhere if None, as in the middle of a run.
+        cache: Where features are kept; nowhere if None, as at the end of a run.
 
     Raises:
         UserError: The data cannot be read.
     """
-    folder, split = data_folder(config), config.evaluation.split
-    workers = config.runtime.num_workers
-    if cache is None:
-        features = embed_clips(encoder, folder, split, config.data, workers)
-    else:
-        features = extract(encoder, request_of(config), cache, workers).as_float32()
+    split = config.evaluation.split
+    features = _embed(encoder, config, cache)
     ranks = rank_clips(features.audio, features.image, features.ids)
     found = {
-        f"retrieval/{config.data.name}/{direction}/{name}": interval
+        _metric(config, f"{direction}/{name}"): interval
         for direction, rank in ranks.items()
         for name, interval in intervals(rank).items()
         if name in RECORDED
@@ -101,11 +97,23 @@ def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dic
         "dataset": config.data.name,
         "split": split,
         "n": len(features.ids),
-        "missing": _missing(folder),
+        "missing": _missing(data_folder(config)),
         "metrics": {name: interval.value for name, interval in found.items()},
         "intervals": {name: [interval.low, interval.high] for name, interval in found.items()},
         "on_training_clips": split == config.data.train_split,
     }
+
+
+def _embed(encoder: Encoder, config: Config, cache: Path | None) -> ClipFeatures:
+    workers = config.runtime.num_workers
+    if cache is not None:
+        return extract(encoder, request_of(config), cache, workers).as_float32()
+    folder, split = data_folder(config), config.evaluation.split
+    return embed_clips(encoder, folder, split, config.data, workers)
+
+
+def _metric(config: Config, name: str) -> str:
+    return f"retrieval/{config.data.name}/{name}"
 
 
 def _missing(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Rows beside a result: guessing, an untrained encoder, one vector for all, the true causes."""
+"""Rows beside a result: an untrained encoder, one vector for all, the true causes."""
 
 import json
 import re
@@ -15,7 +15,6 @@ from tgdp.data.synthetic.factors import SoundingObject, draw_clip
 from tgdp.data.synthetic.spec import EMBEDDED, SHAPES, SynthSpec
 from tgdp.errors import UserError, unknown_name
 from tgdp.evaluation.embed import ClipFeatures, Features
-from tgdp.evaluation.retrieval import RECALLS
 from tgdp.model.dual_path import Student
 from tgdp.model.encoder import Encoder
 
@@ -24,21 +23,6 @@ FACTORS = ("shape", "hue", "place", "size")
 
 CLIP_ID = re.compile(r"(?P<split>\w+)-(?P<index>\d{5,})")
 """As `tgdp.data.synthetic.benchmark.clip_id` writes it."""
-
-
-def chance(n: int) -> dict[str, float]:
-    """Return what is to be expected of guessing: R@k = k / n, median and mean rank (n + 1) / 2.
-
-    Args:
-        n: Clips that are retrieved among.
-
-    Example:
-        >>> chance(20)
-        {'r1': 0.05, 'r5': 0.25, 'r10': 0.5, 'median_rank': 10.5, 'mean_rank': 10.5}
-    """
-    middle = (n + 1) / 2
-    recalls = {f"r{k}": min(k, n) / n for k in RECALLS}
-    return {**recalls, "median_rank": middle, "mean_rank": middle}
 
 
 def untrained(config: Config) -> Encoder:

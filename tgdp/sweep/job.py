@@ -75,9 +75,7 @@ class Job:
             meeting = find_meeting()
             if meeting is None:
                 return self._lead(run, stop)
-            from tgdp.config import parse
-
-            with open_group(meeting, parse(self.config).runtime.device) as ranks:
+            with open_group(meeting, self._parsed().runtime.device) as ranks:
                 return self._lead(run, stop) if ranks.is_first else self._join(run, stop)
 
     def _lead(self, run: RunDirectory, stop: StopRequest) -> State | None:
@@ -97,11 +95,8 @@ class Job:
         """Do the part of a rank that writes nothing."""
         if not told(False):
             return
-        from tgdp.config import parse
-
         try:
-            execute = _function(self.execute)
-            execute(run, parse(self.config), _ShouldStop(stop, self.launcher))
+            self._execute(run, stop)
         except (KeyboardInterrupt, DivergedError):
             pass
         except BaseException as error:
@@ -109,6 +104,15 @@ class Job:
                 keep_traceback(run)
             # The others wait for this rank: whoever started them must see that it is gone.
             raise
+
+    def _execute(self, run: RunDirectory, stop: StopRequest) -> bool:
+        """Do the work; return whether it came to its end."""
+        return _function(self.execute)(run, self._parsed(), _ShouldStop(stop, self.launcher))
+
+    def _parsed(self) -> "Config":
+        from tgdp.config import parse
+
+        return parse(self.config)
 
     def checkpoint(self) -> Any:
         """Return what submitit is to queue again: the same job, which resumes by itself."""
@@ -126,11 +130,7 @@ class Job:
     def _work(self, run: RunDirectory, stop: StopRequest) -> "_Ending":
         known = error_size(run)
         try:
-            from tgdp.config import parse
-
-            finished = _function(self.execute)(
-                run, parse(self.config), _ShouldStop(stop, self.launcher)
-            )
+            finished = self._execute(run, stop)
         except KeyboardInterrupt:
             return _Ending("interrupted")
         except DivergedError as error:

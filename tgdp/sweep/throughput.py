@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar, get_args
 
-from tgdp.bench.step_rows import Row
+from tgdp.bench.step_rows import Row, name_of_ours
 from tgdp.config import Config
 from tgdp.errors import UserError
 
@@ -168,7 +168,7 @@ def contender_of(config: Config) -> str | None:
     runtime = config.runtime
     if runtime.activation_checkpointing:
         return None
-    return f"ours{' compiled' * runtime.compile}{', graph' * runtime.cuda_graphs}"
+    return name_of_ours(compiled=runtime.compile, graphed=runtime.cuda_graphs)
 
 
 def _per_operation(row: Row) -> float:

@@ -122,7 +122,7 @@ def open_group(meeting: Meeting | None, device: str = "auto") -> Generator[Ranks
     on_gpu = device != "cpu" and torch.cuda.is_available()
     where = None
     if on_gpu:
-        where = torch.device("cuda", ranks.local % torch.cuda.device_count())
+        where = _own_gpu(ranks)
         torch.cuda.set_device(where)
     dist.init_process_group(
         "nccl" if on_gpu else "gloo",
@@ -142,7 +142,7 @@ def current_ranks() -> Ranks:
     """Return this process's place in the open process group; alone where none is open."""
     import torch.distributed as dist
 
-    if not dist.is_available() or not dist.is_initialized():
+    if current_world() == 1:
         return Ranks()
     local = find_meeting()
     return Ranks(dist.get_rank(), dist.get_world_size(), local.ranks.local if local else 0)
@@ -205,8 +205,10 @@ def current_world() -> int:
 
 def rank_device(ranks: Ranks, device: "torch.device") -> "torch.device":
     """Return the device of a rank: of several GPUs on its host, its own."""
+    return device if device.type != "cuda" or ranks.world == 1 else _own_gpu(ranks)
+
+
+def _own_gpu(ranks: Ranks) -> "torch.device":
     import torch
 
-    if device.type != "cuda" or ranks.world == 1:
-        return device
     return torch.device("cuda", ranks.local % torch.cuda.device_count())

@@ -1,7 +1,6 @@
 """The training loop: plain, resumable, stopped at a step boundary when asked."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -91,7 +90,9 @@ def pick_device(config: Config) -> torch.device:
 
 def _start(run: RunDirectory, config: Config, device: torch.device, ranks: Ranks) -> Learner:
     """Return the learner where the newest checkpoint left it, the events cut to fit."""
-    stored = _newest(run) if ranks.is_first else None
+    stored = None
+    if ranks.is_first:
+        stored = checkpoint.load_newest(run.checkpoints, run.status().saved)
     step = told(None if stored is None else int(stored["step"]))
     if step is not None and stored is None:
         stored = checkpoint.load(path_of(run.checkpoints, step))
@@ -102,10 +103,6 @@ def _start(run: RunDirectory, config: Config, device: torch.device, ranks: Ranks
         run.forget_after(learner.step)
         keep_best(run, stored)
     return learner
-
-
-def _newest(run: RunDirectory) -> dict[str, Any] | None:
-    return checkpoint.load_newest(run.checkpoints, run.status().saved)
 
 
 def _recorder(

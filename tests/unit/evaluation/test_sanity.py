@@ -12,8 +12,9 @@ from tgdp.data.synthetic.factors import draw_clip
 from tgdp.data.synthetic.spec import HUES, SynthSpec
 from tgdp.errors import UserError
 from tgdp.evaluation.embed import ClipFeatures
+from tgdp.evaluation.ranking import chance
 from tgdp.evaluation.retrieval import recall_metrics, retrieve
-from tgdp.evaluation.sanity import chance, mean_embedding, oracle, untrained
+from tgdp.evaluation.sanity import mean_embedding, oracle, untrained
 
 SPEC = SynthSpec(clips=64, seed=3)
 CLIPS = 24

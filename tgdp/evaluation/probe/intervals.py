@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tgdp.evaluation.intervals import wilson
+from tgdp.evaluation.intervals import ends_of, wilson
 
-LEVEL = 0.95
 SEED = 0
 Interval = tuple[float, float]
 
@@ -21,7 +20,7 @@ def mean_interval(right: NDArray[np.float64], resamples: int) -> Interval:
     if right.min() == right.max() and right[0] in (0, 1):
         return wilson(int(right.sum()), num)  # every resample would be alike
     rng = np.random.default_rng(SEED)
-    return _bounds(np.array([right[rng.integers(num, size=num)].mean() for _ in range(resamples)]))
+    return ends_of(np.array([right[rng.integers(num, size=num)].mean() for _ in range(resamples)]))
 
 
 def map_intervals(
@@ -50,8 +49,8 @@ def map_intervals(
     if not present.size:
         return {}
     return {
-        "map": _bounds(present * len(classes) / num_classes),
-        "map_present": _bounds(present),
+        "map": ends_of(present * len(classes) / num_classes),
+        "map_present": ends_of(present),
     }
 
 
@@ -91,8 +90,3 @@ def fast_average_precision(
     precision = found.cumsum(axis=0) / np.maximum(taken, 1)
     area = (found * precision).sum(axis=0)
     return np.divide(area, positives, out=np.full(len(area), np.nan), where=positives > 0)
-
-
-def _bounds(values: NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
