@@ -5,6 +5,7 @@
     status.json          the newest state, replaced whole: what `status` and `plan` read
     result.json          written once, at the very end: the numbers and what they were counted over
     environment.json     versions, host and hardware of the newest attempt
+    evaluations/         one JSON file an evaluation: probes, and retrieval with other weights
     diverged.json        only where training ended for want of finite gradients: step, clips, losses
     checkpoints/         step-00000500.pt, ...
     log/                 what the job printed
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
@@ -80,6 +81,7 @@ class RunDirectory:
         self.events_file = path / "events.jsonl"
         self.status_file = path / "status.json"
         self.result_file = path / "result.json"
+        self.evaluations = path / "evaluations"
         self.environment_file = path / "environment.json"
         self.diverged_file = path / "diverged.json"
         self.lock_file = path / "lock"
@@ -161,6 +163,24 @@ class RunDirectory:
             return json.loads(self.result_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
+
+    def evaluation_results(self) -> list[dict[str, Any]]:
+        """Return every evaluation that was kept, in the order of the file names.
+
+        Raises:
+            UserError: A file is no JSON object.
+        """
+        return [_object(file) for file in sorted(self.evaluations.glob("*.json"))]
+
+
+def _object(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file}: no JSON ({error}); delete it and evaluate again") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file}: no JSON object; delete it and evaluate again")
+    return cast("dict[str, Any]", found)
 
 
 def _is_alive(status: Status) -> bool:
