@@ -4,6 +4,9 @@ What it does is ruled by the environment, which reaches the jobs through submiti
 
     FAKE_TRACE   file that gets a line when a run begins and one when it ends
     FAKE_FAIL    mask ratio that fails
+    FAKE_BLIND   mask ratio whose evaluation fails
+    FAKE_FAINT   mask ratio whose evaluation kills its process
+    FAKE_LINGER  an evaluation waits until asked to stop
     FAKE_DIE     mask ratio whose process kills itself
     FAKE_HOLD    wait after step 3 until asked to stop
     FAKE_DEAF    wait after step 3 whatever is asked
@@ -24,7 +27,7 @@ STEP_S = 0.02
 HELD_AT = 3
 
 
-def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+def train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
     ratio = config.contrastive.mask.ratio
     _trace("begin", run)
     try:
@@ -45,12 +48,29 @@ def _train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -
         if should_stop():
             return False
         time.sleep(STEP_S)
-        run.set_status(replace(run.status(), step=step, total_steps=total, loss=1.0 / step))
+        status = replace(run.status(), step=step, total_steps=total, loss=1.0 / step)
+        run.set_status(replace(status, saved=step))
         run.append({"kind": "metric", "step": step, "values": {"train/loss/total": 1.0 / step}})
         if os.environ.get("FAKE_DIE") == str(config.contrastive.mask.ratio):
             os.kill(os.getpid(), signal.SIGKILL)
-    value = config.contrastive.mask.ratio + config.seed
-    run.result_file.write_text(json.dumps({"metrics": {"value": value}, "steps": total}))
+    return True
+
+
+def evaluate(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    ratio = config.contrastive.mask.ratio
+    _trace("evaluate", run)
+    while os.environ.get("FAKE_LINGER") and not should_stop():
+        time.sleep(STEP_S)
+    if os.environ.get("FAKE_BLIND") == str(ratio):
+        raise ValueError(f"nothing to see of {ratio}")
+    if os.environ.get("FAKE_FAINT") == str(ratio):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if should_stop():
+        return False
+    steps = config.training.steps
+    run.result_file.write_text(
+        json.dumps({"metrics": {"value": ratio + config.seed}, "steps": steps})
+    )
     return True
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 from tgdp.cli.sweep_run import Wanted, real
 from tgdp.sweep.discover import load_sweep
 from tgdp.sweep.resolve import Words
+from tgdp.sweep.stages import Stage
+
+STAGES = (Stage("fake_training:train", "trained"), Stage("fake_training:evaluate"))
 
 
 def main() -> int:
@@ -20,7 +23,7 @@ def main() -> int:
     words = Words(data=Path(data), assignments=("training.steps=10",))
     retry = frozenset({"failed"} if "--retry-failed" in rest else ())
     wanted = Wanted(words, Path(results), retry, cluster, int(jobs))  # type: ignore[arg-type]
-    return real(load_sweep(Path(sweep)), wanted, "fake_training:execute")
+    return real(load_sweep(Path(sweep)), wanted, STAGES)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.errors import UserError
 from tgdp.sweep.backends import Cluster
 from tgdp.sweep.declare import Cell, Sweep, expand
-from tgdp.sweep.job import EXECUTE
 from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
@@ -27,6 +26,7 @@ from tgdp.sweep.resolve import (
     without_data,
 )
 from tgdp.sweep.show import ENDED_BADLY, plan_table, status_rows, status_table, summary
+from tgdp.sweep.stages import IN_TWO, Stage
 from tgdp.training.run_directory import State
 
 if TYPE_CHECKING:
@@ -90,13 +90,13 @@ def status(sweeps: Sequence[Sweep], wanted: Wanted, as_json: bool) -> None:
         _say(console, summary(plan, wanted.slots().jobs))
 
 
-def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
+def real(sweep: Sweep, wanted: Wanted, stages: Sequence[Stage] = IN_TWO) -> int:
     """Run what is left of a sweep, then write its tables.
 
     Args:
         sweep: The declaration.
         wanted: What was asked for.
-        execute: `module:function` that trains and evaluates a run.
+        stages: The jobs of a run, one after the other.
 
     Returns:
         The exit code: 0 when every run is done, 1 when one failed (2 if each of those names its own
@@ -112,7 +112,7 @@ def real(sweep: Sweep, wanted: Wanted, execute: str = EXECUTE) -> int:
         _say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))
         if base.embedded:
             ensure_embedded(wanted.results)
-    outcome = launch(plan, slots, console, wanted.cluster, execute)
+    outcome = launch(plan, slots, console, wanted.cluster, stages)
     failures = _failures(plan, outcome)
     for planned, error in failures:
         _say_failed(console, planned, error)

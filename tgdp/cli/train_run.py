@@ -15,6 +15,7 @@ from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
 from tgdp.sweep.resolve import Base, Words, parse_seeds, resolve_base
+from tgdp.sweep.stages import WHOLE
 from tgdp.sweep.state import read_state
 from tgdp.training.ranks import Ranks, find_meeting
 from tgdp.training.run_directory import RunDirectory
@@ -53,7 +54,7 @@ def train(words: Words, results: Path) -> int:
         return _train_as_rank(plan, console, meeting.ranks)
     if plan.runs[0].state == "diverged":
         return _ended_badly(plan.runs[0], console)
-    outcome = launch(plan, share_out(1), console)
+    outcome = launch(plan, share_out(1), console, stages=WHOLE)
     for entry in outcome.failed:
         console.print(f"Failed: {entry.error}", style="red", markup=False, soft_wrap=True)
         console.print(f"  log: {log_path(run)}", markup=False, soft_wrap=True)
@@ -96,7 +97,7 @@ def _ended_badly(planned: PlannedRun, console: Console) -> int:
     if status.error:
         console.print(f"{status.state}: {status.error}", style="red", markup=False, soft_wrap=True)
     console.print(f"Run: {planned.run.path}", markup=False, soft_wrap=True)
-    if status.state == "interrupted" and not status.error:
+    if status.state in {"interrupted", "trained"} and not status.error:
         return STOPPED
     return MENDABLE if status.mendable else FAILED
 

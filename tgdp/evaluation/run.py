@@ -10,20 +10,24 @@ from typing import Any
 from tgdp.config import Config
 from tgdp.data.files import write_whole
 from tgdp.evaluation.embed import ClipFeatures, embed_clips
+from tgdp.evaluation.feature_cache import cache_root
 from tgdp.evaluation.feature_request import request_of
-from tgdp.evaluation.features import extract
+from tgdp.evaluation.features import ALONE, extract
 from tgdp.evaluation.intervals import intervals
 from tgdp.evaluation.retrieval import PROTOCOL, RECORDED, rank_clips, retrieve
+from tgdp.evaluation.trained import check_data, load_trained
 from tgdp.model.encoder import Encoder
 from tgdp.training.loading import data_folder
-from tgdp.training.ranks import current_ranks
+from tgdp.training.ranks import Ranks, any_rank, current_ranks, rank_device
 from tgdp.training.run_directory import RunDirectory
 from tgdp.training.saving import Score
-from tgdp.training.trainer import train
+from tgdp.training.trainer import pick_device, train
 
 
 def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
     """Train a run, resuming from its newest checkpoint, and evaluate it.
+
+    On several ranks every one of them calls this, and each of the functions below.
 
     Args:
         run: Its folder, made already.
@@ -37,17 +41,55 @@ def execute(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) 
         UserError: The data or a checkpoint cannot be read, or the disk is full.
     """
     learner, finished = train(run, config, should_stop, partial(score, config=config))
-    if not finished:
+    if finished:
+        _conclude(run, config, learner.student.encoder, learner.step)
+    return finished
+
+
+def pretrain(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    """Do the first half of `execute`: train.
+
+    Returns:
+        True once the checkpoint of the last step is saved; False if it stopped before.
+
+    Raises:
+        UserError: As for `execute`.
+    """
+    return train(run, config, should_stop, partial(score, config=config))[1]
+
+
+def measure(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    """Do the second half of `execute`: evaluate what was trained, from its checkpoint.
+
+    Returns:
+        True once the result is written; False if it was asked to stop before it began.
+
+    Raises:
+        UserError: The checkpoint is damaged or not of the last step, or the data is not the run's.
+    """
+    device = rank_device(current_ranks(), pick_device(config))
+    if any_rank(should_stop(), device):
         return False
-    if not current_ranks().is_first:
-        return True
-    result = evaluate(learner.student.encoder, config)
+    check_data(config)
+    student, step = load_trained(run, config)
+    _conclude(run, config, student.to(device).encoder, step)
+    return True
+
+
+def _conclude(run: RunDirectory, config: Config, encoder: Encoder, step: int) -> None:
+    """Write down what the encoder of the last step is worth."""
+    ranks = current_ranks()
+    # The ranks share the work by way of the cache; alone there is nothing to keep.
+    cache = cache_root(run.path.parents[1]) if ranks.world > 1 else None
+    features = _embed(encoder, config, cache, ranks)
+    if not ranks.is_first:
+        return
+    result = _measured(features, config)
     result["seconds"] = run.status().seconds
-    event = {"kind": "metric", "step": learner.step, "values": result["metrics"]}
+    event = {"kind": "metric", "step": step, "values": result["metrics"]}
     if not _has(run, event):
         run.append(event)
     write_whole(run.result_file, json.dumps(result, indent=1))
-    return True
 
 
 def _has(run: RunDirectory, event: dict[str, Any]) -> bool:
@@ -83,8 +125,11 @@ def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dic
     Raises:
         UserError: The data cannot be read.
     """
+    return _measured(_embed(encoder, config, cache), config)
+
+
+def _measured(features: ClipFeatures, config: Config) -> dict[str, Any]:
     split = config.evaluation.split
-    features = _embed(encoder, config, cache)
     ranks = rank_clips(features.audio, features.image, features.ids)
     found = {
         _metric(config, f"{direction}/{name}"): interval
@@ -104,10 +149,12 @@ def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dic
     }
 
 
-def _embed(encoder: Encoder, config: Config, cache: Path | None) -> ClipFeatures:
+def _embed(
+    encoder: Encoder, config: Config, cache: Path | None, ranks: Ranks = ALONE
+) -> ClipFeatures:
     workers = config.runtime.num_workers
     if cache is not None:
-        return extract(encoder, request_of(config), cache, workers).as_float32()
+        return extract(encoder, request_of(config), cache, workers, ranks).as_float32()
     folder, split = data_folder(config), config.evaluation.split
     return embed_clips(encoder, folder, split, config.data, workers)
 

@@ -6,42 +6,33 @@ before its handlers stand. Everything else it reads from the run directory.
 
 import importlib
 import json
-import logging
 import os
-import sys
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tgdp.data.files import write_whole
 from tgdp.errors import DivergedError, UserError
+from tgdp.sweep.hold import ShouldStop, clear_away, hold, speak
 from tgdp.sweep.logs import error_since, error_size, keep_traceback
+from tgdp.sweep.stages import EXECUTE
 from tgdp.sweep.state import read_state
-from tgdp.sweep.stop import StopRequest, is_alive, stop_on_signals
+from tgdp.sweep.stop import StopRequest, stop_on_signals
 from tgdp.training.ranks import find_meeting, is_lost_rank, open_group, told
 from tgdp.training.run_directory import RunDirectory, State, Status
 
 if TYPE_CHECKING:
     from tgdp.config import Config
 
-EXECUTE = "tgdp.evaluation.run:execute"
-"""What trains and evaluates a run: `module:function`, imported only inside the job."""
-
-LOCK_PATIENCE_S = 30.0
-"""Loader processes of a killed run hold its lock for a moment longer than it lived."""
-
-LOOK_EVERY_S = 0.5
-"""Seconds between two looks at whether the sweep that started the job still lives."""
-
 Execute = Callable[[RunDirectory, "Config", Callable[[], bool]], bool]
 
 
 @dataclass(frozen=True)
 class Job:
-    """Trains and evaluates one run, and keeps its status true whatever happens.
+    """Works on one run, and keeps its status true whatever happens.
 
     Attributes:
         directory: The run directory.
@@ -50,6 +41,7 @@ class Job:
         launcher: Process of this host without which the job stops; 0 for none.
         gpu: Value for CUDA_VISIBLE_DEVICES; empty to leave it alone.
         settled: States in which the run is left alone.
+        leaves: State of the run once that work came to its end.
     """
 
     directory: str
@@ -58,6 +50,7 @@ class Job:
     launcher: int = 0
     gpu: str = ""
     settled: tuple[State, ...] = ("done",)
+    leaves: State = "done"
 
     def __call__(self) -> State | None:
         """Run, resuming where an earlier attempt ended; of several ranks, each calls this.
@@ -70,7 +63,7 @@ class Job:
         if self.gpu:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.launcher != os.getpid():
-            _speak()
+            speak()
         with stop_on_signals(StopRequest()) as stop:
             meeting = find_meeting()
             if meeting is None:
@@ -80,9 +73,9 @@ class Job:
 
     def _lead(self, run: RunDirectory, stop: StopRequest) -> State | None:
         """Work on the run if it is free and not done; every other rank hears which."""
-        with _hold(run) as held:
+        with hold(run) as held:
             if held:
-                _clear_away(run)
+                clear_away(run)
             former = read_state(run)
             goes = held and former.state not in self.settled
             if find_meeting() is not None:
@@ -107,7 +100,7 @@ class Job:
 
     def _execute(self, run: RunDirectory, stop: StopRequest) -> bool:
         """Do the work; return whether it came to its end."""
-        return _function(self.execute)(run, self._parsed(), _ShouldStop(stop, self.launcher))
+        return _function(self.execute)(run, self._parsed(), ShouldStop(stop, self.launcher))
 
     def _parsed(self) -> "Config":
         from tgdp.config import parse
@@ -142,7 +135,7 @@ class Job:
                 return _Ending("failed", f"on another rank: {cause}") if cause else _LOST
             keep_traceback(run)
             return _Ending("failed", _one_line(error), isinstance(error, UserError))
-        return _Ending("done" if finished else "interrupted")
+        return _Ending(self.leaves if finished else "interrupted")
 
 
 class _Ending(NamedTuple):
@@ -154,59 +147,11 @@ class _Ending(NamedTuple):
 _LOST = _Ending("interrupted", "another of its processes is gone (killed, or out of memory?)")
 
 
-class _ShouldStop:
-    """True once a signal came, or once the sweep that started this job is gone.
-
-    A sweep killed with -9 cannot tell its jobs. They notice, save and end, so that no work goes on
-    that nobody sees; the next launch takes them up where they were.
-    """
-
-    def __init__(self, stop: StopRequest, launcher: int) -> None:
-        self._stop = stop
-        self._launcher = launcher
-        self._next_look = 0.0
-        self._orphaned = False
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if self._launcher and now >= self._next_look:
-            self._next_look = now + LOOK_EVERY_S
-            self._orphaned = not is_alive(self._launcher)
-        return self._stop() or self._orphaned
-
-
-def _speak() -> None:
-    """Let progress and warnings be seen in what the process prints, which its log keeps."""
-    form = "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, datefmt="%H:%M:%S", stream=sys.stdout)
-
-
-@contextmanager
-def _hold(run: RunDirectory) -> Generator[bool, None, None]:
-    from filelock import FileLock, Timeout
-
-    run.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.lock_file)
-    deadline = time.monotonic() + LOCK_PATIENCE_S
-    while not lock.is_locked:
-        try:
-            lock.acquire(timeout=0.2)
-        except Timeout:
-            if read_state(run).state == "running" or time.monotonic() > deadline:
-                break
-    try:
-        yield lock.is_locked
-    finally:
-        lock.release()
-
-
 def _announce(run: RunDirectory, former: Status, config: str) -> None:
-    from tgdp.sweep.environment import describe
-
     run.create(config)
     run.diverged_file.unlink(missing_ok=True)
     write_whole(run.config_file, config)
-    write_whole(run.environment_file, json.dumps(describe(), indent=1))
+    _note_environment(run, former)
     if former.attempt:
         # A line torn by a crash must go before the next one is written behind it.
         run.forget_after(max(former.step, former.total_steps))
@@ -218,13 +163,16 @@ def _announce(run: RunDirectory, former: Status, config: str) -> None:
     run.append({"kind": "state", "state": "running", "attempt": attempt})
 
 
-def _clear_away(run: RunDirectory) -> None:
-    """Remove what killed processes left half written."""
-    for path in run.path.glob("*.tmp"):
-        # Named by process: another launch may be at one just now.
-        writer = path.name.split(".")[-2]
-        if not (writer.isdigit() and is_alive(int(writer))):
-            path.unlink(missing_ok=True)
+def _note_environment(run: RunDirectory, former: Status) -> None:
+    """Say where the work is done; where nothing is left to train, what was said of that stays."""
+    from tgdp.sweep.environment import describe
+
+    here = describe()
+    if former.is_trained:
+        with suppress(OSError, ValueError):
+            trained = json.loads(run.environment_file.read_text(encoding="utf-8"))
+            here = {**trained, "evaluation": here}
+    write_whole(run.environment_file, json.dumps(here, indent=1))
 
 
 def _settle(run: RunDirectory, ending: _Ending, seconds: float) -> None:

@@ -1,14 +1,15 @@
 """A plan carried out: the queue works, the display shows it, and what came of it is counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tgdp.sweep.backends import BACKENDS, Cluster
-from tgdp.sweep.job import EXECUTE
 from tgdp.sweep.live import open_display
 from tgdp.sweep.machine import Slots
 from tgdp.sweep.plan import Plan
 from tgdp.sweep.queue import Entry, Queue
+from tgdp.sweep.stages import IN_TWO, Stage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +53,7 @@ def launch(
     slots: Slots,
     console: "Console",
     cluster: Cluster = "local",
-    execute: str = EXECUTE,
+    stages: Sequence[Stage] = IN_TWO,
 ) -> Outcome:
     """Run what a plan has left, and show it.
 
@@ -61,12 +62,12 @@ def launch(
         slots: Jobs at once and the share of each; with `debug` it is always one.
         console: Where to show it.
         cluster: Where jobs run.
-        execute: `module:function` that trains and evaluates a run.
+        stages: The jobs of a run, one after the other.
     """
     jobs = 1 if cluster == "debug" else slots.jobs
     slots = Slots(jobs, slots.threads, slots.gpus)
     with open_display(console, plan, jobs) as display:
-        queue = Queue(plan.todo(), BACKENDS[cluster](), slots, display.update, execute)
+        queue = Queue(plan.todo(), BACKENDS[cluster](), slots, display.update, stages)
         queue.run()
     finished = all(entry.phase == "over" for entry in queue.entries)
     return Outcome(tuple(queue.entries), queue.stop() and not finished)

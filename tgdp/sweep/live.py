@@ -122,7 +122,7 @@ class PlainLines:
 
     def _is_new(self, entry: Entry) -> bool:
         name, word = entry.planned.cell.signature, word_of(entry)
-        # A run that was interrupted long ago is no news while it waits.
+        # A run that was interrupted or trained long ago is no news while it waits.
         former = self._seen.setdefault(name, word if entry.phase == "waiting" else "waiting")
         self._seen[name] = word
         return word != former
@@ -142,8 +142,8 @@ def word_of(entry: Entry) -> str:
         if status.attempt == entry.former_attempt:
             return "starting"
         return "evaluating" if 0 < status.total_steps <= status.step else "running"
-    if entry.phase == "waiting" and entry.status.state == "interrupted":
-        return "interrupted"
+    if entry.phase == "waiting" and entry.status.state in {"interrupted", "trained"}:
+        return entry.status.state
     return entry.phase
 
 
@@ -177,7 +177,11 @@ def _seconds_left(plan: Plan, entries: list[Entry], jobs: int) -> float | None:
     whole = plan.estimate.seconds or _whole_run(entries)
     if whole is None:
         return None
-    left = [paces[entry.planned.cell.signature] or whole for entry in entries if _open(entry)]
+    left = [
+        paces[entry.planned.cell.signature] or whole * (1 - entry.status.share)
+        for entry in entries
+        if _open(entry)
+    ]
     return max(sum(left) / jobs, *left) if left else 0.0
 
 

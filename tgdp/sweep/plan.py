@@ -13,7 +13,15 @@ from tgdp.sweep.estimate import Estimate, estimate_seconds
 from tgdp.sweep.state import read_state
 from tgdp.training.run_directory import RunDirectory, State, Status
 
-STATES: tuple[State, ...] = ("new", "running", "interrupted", "diverged", "failed", "done")
+STATES: tuple[State, ...] = (
+    "new",
+    "running",
+    "interrupted",
+    "diverged",
+    "failed",
+    "trained",
+    "done",
+)
 
 NEVER_STARTED = Status(updated=0.0)
 
@@ -74,9 +82,7 @@ class Plan:
             return 0.0
         if self.estimate.seconds is None:
             return None
-        status = planned.status
-        share = status.step / status.total_steps if status.total_steps else 0.0
-        return self.estimate.seconds * (1 - min(share, 1.0))
+        return self.estimate.seconds * (1 - planned.status.share)
 
     def wall_seconds(self, jobs: int) -> float | None:
         """Return the seconds until all is done with this many jobs at once."""

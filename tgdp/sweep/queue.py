@@ -6,16 +6,17 @@ every slot that is free, watches the run directories, and passes on requests to 
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tgdp.config import dump, override
 from tgdp.sweep.backends import Backend, Handle
-from tgdp.sweep.job import EXECUTE, Job
+from tgdp.sweep.job import Job
 from tgdp.sweep.logs import last_words
 from tgdp.sweep.machine import Slots
 from tgdp.sweep.plan import PlannedRun
+from tgdp.sweep.stages import IN_TWO, Stage, next_stage
 from tgdp.sweep.state import read_state
 from tgdp.sweep.stop import StopRequest, stop_on_signals
 from tgdp.training.run_directory import State, Status
@@ -40,6 +41,7 @@ class Entry:
         status: What its run directory said when last looked at.
         error: Why it did not end as it should, in one line.
         started: Monotonic time and optimiser step at which this launch began to watch it.
+        stage: What its newest job does.
     """
 
     planned: PlannedRun
@@ -50,6 +52,7 @@ class Entry:
     slot: int = -1
     handle: Handle | None = None
     former_attempt: int = -1
+    stage: Stage | None = None
 
     def look(self) -> Status:
         """Read the status anew."""
@@ -74,7 +77,7 @@ class Queue:
         backend: Where.
         slots: How many at once, and what each gets.
         observer: Called after every look at the runs.
-        execute: `module:function` that trains and evaluates.
+        stages: The jobs of a run, one after the other.
     """
 
     def __init__(
@@ -83,14 +86,14 @@ class Queue:
         backend: Backend,
         slots: Slots,
         observer: Observer,
-        execute: str = EXECUTE,
+        stages: Sequence[Stage] = IN_TWO,
     ) -> None:
         self.entries = [Entry(planned, status=planned.status) for planned in runs]
         self.stop = StopRequest()
         self._backend = backend
         self._slots = slots
         self._observer = observer
-        self._execute = execute
+        self._stages = stages
         self._said_stop = 0.0
 
     def run(self) -> None:
@@ -119,8 +122,9 @@ class Queue:
     def _fill(self) -> None:
         taken = {entry.slot for entry in self.entries if entry.phase == "running"}
         free = [slot for slot in range(self._slots.jobs) if slot not in taken]
-        waiting = (entry for entry in self.entries if entry.phase == "waiting")
-        for entry in waiting:
+        waiting = [entry for entry in self.entries if entry.phase == "waiting"]
+        # A run that is trained keeps its slot: its result comes before another run begins.
+        for entry in sorted(waiting, key=lambda entry: not entry.status.is_trained):
             if not free or self.stop():
                 return
             if self._is_free(entry):
@@ -145,7 +149,9 @@ class Queue:
         entry.started = (time.monotonic(), entry.status.step)
         entry.former_attempt = entry.status.attempt
         self._observer(self.entries, self.stop())
-        job = Job(str(run.path.resolve()), text, self._execute, os.getpid(), gpu)
+        entry.stage = stage = next_stage(self._stages, entry.status)
+        words = (str(run.path.resolve()), text, stage.execute, os.getpid(), gpu)
+        job = Job(*words, settled=stage.settled, leaves=stage.leaves)
         entry.handle = self._backend.start(job, run, threads)
         entry.look()
 
@@ -161,7 +167,7 @@ class Queue:
             entry.phase = "elsewhere"
         elif now.state in OVER:
             self._end(entry)
-        elif self.stop() or entry.phase == "elsewhere":
+        elif self.stop() or entry.phase == "elsewhere" or _came_to_its_end(entry):
             entry.phase = "waiting"
         else:
             self._end(entry)
@@ -185,6 +191,11 @@ class Queue:
             if entry.handle is not None:
                 entry.handle.kill()
             entry.look()
+
+
+def _came_to_its_end(entry: Entry) -> bool:
+    """Return whether a job did its part, so that the next one can do its own."""
+    return entry.stage is not None and entry.status.state == entry.stage.leaves
 
 
 def _why(entry: Entry) -> str:

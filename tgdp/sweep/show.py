@@ -14,6 +14,7 @@ COLORS = {
     "interrupted": "yellow",
     "diverged": "magenta",
     "failed": "red",
+    "trained": "blue",
     "done": "green",
 }
 
@@ -55,7 +56,7 @@ def plan_table(plan: Plan) -> "Table":
 
 def status_table(plan: Plan) -> "Table":
     """Return the table of `status`: a line a run, with how far it is and what went wrong."""
-    columns = ("row", "seed", "run", "state", "step", "loss", "time", "attempts")
+    columns = ("row", "seed", "run", "state", "step", "loss", "time", "jobs")
     errors = ("error",) if any(run.state in ENDED_BADLY for run in plan.runs) else ()
     table = _table(plan, *columns, *errors)
     for planned in plan.runs:
@@ -91,7 +92,7 @@ def _table(plan: Plan, *columns: str) -> "Table":
 
     table = Table(title=f"{plan.sweep.name}: {plan.sweep.question}", box=box.SIMPLE_HEAD)
     for name in columns:
-        right = name in {"seed", "estimate", "step", "loss", "time", "attempts"}
+        right = name in {"seed", "estimate", "step", "loss", "time", "jobs"}
         width = NEVER_CUT.get(name)
         table.add_column(name, justify="right" if right else "left", min_width=width)
     return table

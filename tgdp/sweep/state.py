@@ -4,24 +4,24 @@ import fcntl
 import os
 from dataclasses import replace
 
-from tgdp.training.run_directory import RunDirectory, Status
+from tgdp.training.run_directory import RunDirectory, Status, left_behind
 
 
 def read_state(run: RunDirectory) -> Status:
     """Return the newest state of a run; nothing is written.
 
     A result that is there whole means `done`, even if the process was killed before it could say
-    so. `running` needs a process that holds the lock: the number of a process that died may have
-    been given to another one since.
+    so; without one, a checkpoint of the last step means `trained`. `running` needs a process that
+    holds the lock: the number of a process that died may have been given to another one since.
     """
     status = run.status()
-    if status.state in {"running", "interrupted"} and run.result_file.exists():
+    if status.state in {"running", "interrupted", "trained"} and run.result_file.exists():
         return replace(status, state="done")
     if status.state == "done" and not run.result_file.exists():
-        return replace(status, state="interrupted")
+        return left_behind(replace(status, state="interrupted"))
     here = status.host == os.uname().nodename
     if status.state == "running" and here and not is_held(run):
-        return replace(status, state="interrupted")
+        return left_behind(replace(status, state="interrupted"))
     return status
 
 

@@ -4,7 +4,8 @@
     events.jsonl         one JSON object a line: metrics, tags, state changes, with time stamps
     status.json          the newest state, replaced whole: what `status` and `plan` read
     result.json          written once, at the very end: the numbers and what they were counted over
-    environment.json     versions, host and hardware of the newest attempt
+    environment.json     versions, host and hardware of the newest attempt to train, and in it those
+                         of the evaluation, where that was a job of its own
     evaluations/         one JSON file an evaluation: probes, and retrieval with other weights
     diverged.json        only where training ended for want of finite gradients: step, clips, losses
     checkpoints/         step-00000500.pt, ...
@@ -17,14 +18,14 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 
-State = Literal["new", "running", "interrupted", "diverged", "failed", "done"]
+State = Literal["new", "running", "interrupted", "diverged", "failed", "trained", "done"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Status:
     Attributes:
         state: `new` where nothing was written yet; `running`; `interrupted` (stopped on request or
             its process is gone; it goes on from its last checkpoint); `diverged` (its gradients
-            are no numbers any more, and would not be in another attempt); `failed`; `done`.
+            are no numbers any more, and would not be in another attempt); `failed`; `trained` (the
+            checkpoint of the last step is there, the result is not); `done`.
         step: Optimiser steps taken.
         total_steps: Steps the run will take; 0 where not known yet.
         loss: Newest total loss.
@@ -43,7 +45,7 @@ class Status:
         mfu: Model FLOP/s utilisation over it; None where the peak of the device is not known.
         saved: Step of the newest checkpoint.
         seconds: Seconds spent in this run over all attempts.
-        attempt: Number of times the run was started.
+        attempt: Number of jobs that worked on the run; one trains, another one evaluates.
         host: Host of the newest attempt.
         pid: Process of the newest attempt.
         updated: Unix time of this record, seconds.
@@ -66,6 +68,16 @@ class Status:
     updated: float = field(default_factory=time.time)
     error: str = ""
     mendable: bool = False
+
+    @property
+    def share(self) -> float:
+        """The share of its steps that are taken, 0 to 1."""
+        return min(self.step / self.total_steps, 1.0) if self.total_steps else 0.0
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the last step is saved, so that nothing but the result can be missing."""
+        return 0 < self.total_steps <= self.saved
 
 
 class RunDirectory:
@@ -112,16 +124,16 @@ class RunDirectory:
     def status(self) -> Status:
         """Return the newest state; a run whose process is gone is not `running`.
 
-        It is `interrupted`, or `done` if its process had still written the result.
+        It is `interrupted`, `trained` if the last step was saved, or `done` if its process had
+        still written the result.
         """
         try:
             stored = Status(**json.loads(self.status_file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return Status(updated=0.0)
         if stored.state == "running" and not _is_alive(stored):
-            state = "done" if self.result_file.exists() else "interrupted"
-            return Status(**{**asdict(stored), "state": state})
-        return stored
+            stored = replace(stored, state="done" if self.result_file.exists() else "interrupted")
+        return left_behind(stored)
 
     def set_status(self, status: Status) -> None:
         """Replace the newest state."""
@@ -171,6 +183,12 @@ class RunDirectory:
             UserError: A file is no JSON object.
         """
         return [_object(file) for file in sorted(self.evaluations.glob("*.json"))]
+
+
+def left_behind(status: Status) -> Status:
+    """Return what an interrupted run is left as: `trained` where only its result is missing."""
+    ended = status.state == "interrupted" and status.is_trained
+    return replace(status, state="trained") if ended else status
 
 
 def _object(file: Path) -> dict[str, Any]:

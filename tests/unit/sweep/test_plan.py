@@ -110,6 +110,15 @@ def test_time_left_comes_from_the_finished_runs_of_the_sweep(toy: Sweep, tmp_pat
     assert plan.wall_seconds(2) == 100.0  # the longest run is as long as it is
 
 
+def test_a_trained_run_is_left_to_do_and_nearly_done(toy: Sweep, tmp_path: Path) -> None:
+    done, trained, _ = expand(toy, tiny())
+    store(tmp_path, done, "done", seconds=100.0)
+    store(tmp_path, trained, "trained", step=500, total_steps=500, saved=500)
+    plan = plan_of(toy, tmp_path)
+    assert [run.state for run in plan.todo()] == ["trained", "new"]
+    assert [plan.seconds_left(run) for run in plan.runs] == [0.0, 0.0, 100.0]
+
+
 def test_other_sweeps_runs_of_the_same_shape_count(toy: Sweep, tmp_path: Path) -> None:
     (same,) = expand(replace(toy, variants=toy.variants[:1]), tiny(), (7,))
     store(tmp_path, same, "done", seconds=40.0)

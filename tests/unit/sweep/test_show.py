@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tgdp.presets import tiny
 from tgdp.sweep.declare import expand
-from tgdp.sweep.live import LiveTable, PlainLines, open_display, overall
+from tgdp.sweep.live import LiveTable, PlainLines, open_display, overall, word_of
 from tgdp.sweep.plan import make_plan
 from tgdp.sweep.queue import Entry
 from tgdp.sweep.show import clock, plan_table, status_rows, status_table
@@ -44,6 +44,17 @@ def test_the_overall_line_counts_and_estimates(plan) -> None:
 def test_a_run_that_waits_has_no_pace(plan) -> None:
     half = replace(working(plan.runs[0], 50), phase="waiting", started=(0.0, 0))
     assert overall(plan, [half], 1) == "0/3 done, 0 running"
+
+
+def test_a_trained_run_has_no_time_left_and_says_so_while_it_waits(plan) -> None:
+    status = replace(plan.runs[0].status, state="trained", step=100, total_steps=100, saved=100)
+    trained = Entry(plan.runs[0], status=status)
+    working_one = working(plan.runs[1], 50)
+    assert overall(plan, [trained, working_one], 1) == "0/3 done, 1 running, about 0:10 left"
+    assert word_of(trained) == "trained"
+    busy = replace(trained, phase="running", status=replace(status, state="running", attempt=2))
+    assert word_of(busy) == "evaluating"
+    assert word_of(replace(busy, former_attempt=2)) == "starting"
 
 
 def test_a_failed_run_is_counted_as_failed(plan) -> None:
