@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from tgdp.report.measured import measured
 from tgdp.sweep.track import Tracked
 from tgdp.sweep.track_store import TrackedRun
 from tgdp.sweep.track_summary import Summary
@@ -24,8 +25,9 @@ FACTS = (
     "on_training_clips",
     "seconds",
     "device",
+    "measured",
 )
-"""Columns before the metrics."""
+"""Columns before the metrics; `measured` says over what those were counted that came later."""
 
 TITLE_LENGTH = 60
 """Longest error shown in a table."""
@@ -47,7 +49,7 @@ def collect(tracked: Tracked, summary: Summary) -> pd.DataFrame:
 
 def _facts(run: TrackedRun | None) -> dict[str, Any]:
     if run is None:
-        return {"run_id": "", "state": "new", "reason": "not run", "clips": 0}
+        return {"run_id": "", "state": "new", "reason": "not run", "clips": 0, "measured": {}}
     tags = run.tags
     state = tags.get("tgdp.state", "new")
     facts: dict[str, Any] = {
@@ -62,6 +64,7 @@ def _facts(run: TrackedRun | None) -> dict[str, Any]:
         "on_training_clips": tags.get("tgdp.on_training_clips") == "true",
         "seconds": float(tags.get("tgdp.seconds") or 0),
         "device": tags.get("tgdp.device", ""),
+        "measured": measured(run) if state == "done" else {},
     }
     return facts | (dict(run.metrics) if state == "done" else {})
 
@@ -78,5 +81,6 @@ def reason(tags: Mapping[str, str]) -> str:
         "running": f"running{progress}",
         "interrupted": f"interrupted{progress}",
         "diverged": "diverged",
+        "trained": "trained, not evaluated yet",
         "failed": f"failed: {short}" if short else "failed",
     }.get(tags.get("tgdp.state", "new"), "not run")

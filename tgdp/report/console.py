@@ -6,10 +6,16 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from tgdp.report import words
+from tgdp.report.probes import MODALITIES, ProbeMetric
 from tgdp.report.table import Row, Table
 
 AROUND = 22
-"""Columns that seeds, published value and the frame take together."""
+"""Columns that seeds, the published value of retrieval and the frame take together."""
+
+BETWEEN = 2
+"""Columns from one column of the table to the next."""
+
+THEIRS = "published"
 
 
 class Fitted:
@@ -27,17 +33,17 @@ class Fitted:
 
 
 def render(table: Table, width: int = 100) -> RichTable:
-    """Return the table for the terminal: ours, seeds, and the first published column.
+    """Return the table for the terminal: ours, seeds, published values of the first columns.
 
     Args:
         table: What to show.
         width: Columns of the terminal.
     """
     shown = _shown(table, width)
-    published = next((c for c in shown if any(r.entries[c].published for r in table.rows)), None)
+    published = _published(table, shown)
     made = RichTable(
         title=escape(f"{table.sweep.title}: {table.summary.words}"),
-        caption=escape("\n".join([*_caption(table), *words.problems(table)])),
+        caption=escape("\n".join([*_caption(table, shown), *words.problems(table)])),
         caption_justify="left",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
@@ -46,39 +52,103 @@ def render(table: Table, width: int = 100) -> RichTable:
     for column in shown:
         made.add_column(_head(table, column), justify="right", no_wrap=True)
     made.add_column("\nseeds", justify="right")
-    if published is not None:
-        made.add_column(f"published\n{table.sweep.metrics[published].title}", justify="right")
+    for column in published:
+        made.add_column(f"{THEIRS}\n{_head_of_published(table, column)}", justify="right")
     for row in table.rows:
         made.add_row(*_row(table, row, shown, published))
+    made.add_section()
+    for row in table.sanity:
+        made.add_row(*_sanity(row, shown, published), style="dim")
     return made
 
 
 def _shown(table: Table, width: int) -> list[int]:
-    """Return the columns that fit: as many of each block, from its first."""
-    found = words.blocks(table)
-    label = max(len(row.label) for row in table.rows)
-    cell = 1 + max(len(words.ours(entry)) for row in table.rows for entry in row.entries)
-    room = max(1, (width - AROUND - label) // cell // len(found))
-    return [column for block in found for column in list(block.columns)[:room]]
+    """Return the columns that fit: the first of each block, then the next of each, and so on."""
+    room = width - AROUND - max(len(row.label) for row in (*table.rows, *table.sanity))
+    first, *later = _levels(table)
+    shown: list[int] = []
+    for column in first:
+        if _width(table, column) <= room or not shown:
+            shown.append(column)
+            room -= _width(table, column)
+    for level in later:
+        needed = sum(_width(table, column) for column in level)
+        if needed <= room:
+            shown += level
+            room -= needed
+    return sorted(shown)
+
+
+def _levels(table: Table) -> list[list[int]]:
+    """Return the columns in the order of their weight; those of a level are shown together."""
+    found = [list(block.columns) for block in words.blocks(table)]
+    probes = [isinstance(table.sweep.metrics[columns[0]], ProbeMetric) for columns in found]
+    levels = [[columns[0] for columns in found]]
+    for place in range(1, max(map(len, found))):
+        for kind in (False, True):
+            blocks = [c for c, is_probe in zip(found, probes, strict=True) if is_probe == kind]
+            levels.append([columns[place] for columns in blocks if place < len(columns)])
+    return levels
+
+
+def _width(table: Table, column: int) -> int:
+    cells = [words.ours(row.entries[column]) for row in (*table.rows, *table.sanity)]
+    widest = max(map(len, [*_head(table, column).splitlines(), *cells]))
+    theirs = isinstance(table.sweep.metrics[column], ProbeMetric) and _published(table, [column])
+    return BETWEEN + widest + (BETWEEN + len(THEIRS) if theirs else 0)
+
+
+def _published(table: Table, shown: list[int]) -> list[int]:
+    """Return the columns whose published values are shown: the first of retrieval, and probes."""
+    known = [c for c in shown if any(row.entries[c].published for row in table.rows)]
+    probes = [c for c in known if isinstance(table.sweep.metrics[c], ProbeMetric)]
+    return [*[c for c in known if c not in probes][:1], *probes]
 
 
 def _head(table: Table, column: int) -> str:
-    return table.sweep.metrics[column].title.replace(" ", "\n", 1)
+    metric = table.sweep.metrics[column]
+    if not isinstance(metric, ProbeMetric):
+        return metric.title.replace(" ", "\n", 1)
+    words_between = metric.title.rpartition(f" {metric.kind} ")[0].removeprefix(metric.protocol)
+    second = f"{words_between} {metric.modality} {metric.kind}".strip()
+    return f"{metric.protocol.removeprefix('probe-')}\n{second}"
 
 
-def _caption(table: Table) -> list[str]:
-    lines = words.caption(table)
+def _head_of_published(table: Table, column: int) -> str:
+    metric = table.sweep.metrics[column]
+    if isinstance(metric, ProbeMetric):
+        return f"{metric.modality} {metric.kind}"
+    return metric.title
+
+
+def _caption(table: Table, shown: list[int]) -> list[str]:
     # The files say the rest.
-    return [line for line in lines if not line.startswith("Mean ±")]
+    lines = [line for line in words.caption(table) if not line.startswith("Mean ±")]
+    metrics = [table.sweep.metrics[column] for column in shown]
+    found = {metric.modality for metric in metrics if isinstance(metric, ProbeMetric)}
+    if found:
+        told = ", ".join(f"{m} {word}" for m, word in MODALITIES.items() if m in found)
+        lines.append(f"Of the probes: {told}.")
+    left_out = {block.heading for block in words.blocks(table)} - {
+        metric.title.rpartition(" ")[0] for metric in metrics
+    }
+    if left_out:
+        lines.append(f"In the files, too wide for here: {', '.join(sorted(left_out))}.")
+    return lines
 
 
-def _row(table: Table, row: Row, shown: list[int], published: int | None) -> list[str]:
+def _row(table: Table, row: Row, shown: list[int], published: list[int]) -> list[str]:
     cells = [_cell(table, row, column) for column in shown]
-    line = [escape(row.label), *cells, f"{row.done}/{row.wanted}"]
-    if published is not None:
-        # Its confidence is in the files; here it would take a line more.
-        line.append(words.theirs(row.entries[published]).partition(" (")[0])
-    return line
+    # Their confidence is in the files; here it would take a line more.
+    theirs = [words.theirs(row.entries[column]).partition(" (")[0] for column in published]
+    return [escape(row.label), *cells, f"{row.done}/{row.wanted}", *theirs]
+
+
+def _sanity(row: Row, shown: list[int], published: list[int]) -> list[str]:
+    cells = [words.plain(row.entries[column]) for column in shown]
+    # A row that depends on no seed has none in any column.
+    seeds = max(len(entry.seeds) for entry in row.entries)
+    return [escape(row.label), *cells, str(seeds or words.DASH), *[""] * len(published)]
 
 
 def _cell(table: Table, row: Row, column: int) -> str:

@@ -13,9 +13,12 @@ PACKAGES = ("tgdp.bundled.analysis", "analysis")
 ANY_SWEEP = "rows"
 """The drawing of a sweep that has none of its own."""
 
+PROBES = "probes"
+"""The drawing of the probes that any sweep may have."""
+
 
 def draw(table: Table, folder: Path, stem: str) -> list[Path]:
-    """Write the figure of a table as PNG and PDF.
+    """Write the figure of a table as PNG and PDF, and a second one where its runs were probed.
 
     Args:
         table: What to draw.
@@ -24,7 +27,9 @@ def draw(table: Table, folder: Path, stem: str) -> list[Path]:
     """
     own = drawing(table.sweep.name.replace("-", "_"))
     found = drawing(ANY_SWEEP) if own is None else own
-    return [] if found is None else found.draw(table, folder, stem)
+    probes = drawing(PROBES)
+    drawn: list[Path] = [] if found is None else found.draw(table, folder, stem)
+    return drawn + ([] if probes is None else probes.draw(table, folder, f"{stem}-{PROBES}"))
 
 
 def drawing(name: str) -> Any:

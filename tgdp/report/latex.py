@@ -52,7 +52,8 @@ def _signs(text: str) -> str:
 def _block(table: Table, block: words.Block) -> str:
     published = [f"published {block.columns[column]}" for column in block.published]
     heads = [words.row_head(table), *block.columns.values(), "seeds", "clips", *published]
-    frame = pd.DataFrame([_row(row, block) for row in table.rows], columns=heads)
+    rows = [_row(row, block) for row in table.rows]
+    frame = pd.DataFrame([*rows, *(_sanity(row, block) for row in table.sanity)], columns=heads)
     bold = pd.DataFrame("", index=frame.index, columns=frame.columns)
     for index, row in enumerate(table.rows):
         for place, column in enumerate(block.columns, start=1):
@@ -62,7 +63,14 @@ def _block(table: Table, block: words.Block) -> str:
     # The Styler escapes neither cells nor heads unless told to, each on its own.
     styler = styler.format(escape="latex").format_index(escape="latex", axis=1)
     text = styler.to_latex(hrules=True, column_format="l" + "r" * (len(heads) - 1))
-    return _signs(text.strip())
+    return _set_apart(_signs(text.strip()), len(table.sanity))
+
+
+def _set_apart(text: str, rows: int) -> str:
+    """Put a rule before the last rows; a row is one line."""
+    lines = text.splitlines()
+    end = lines.index("\\bottomrule")
+    return "\n".join([*lines[: end - rows], *["\\midrule"] * bool(rows), *lines[end - rows :]])
 
 
 def _row(row: Row, block: words.Block) -> list[str]:
@@ -71,4 +79,10 @@ def _row(row: Row, block: words.Block) -> list[str]:
         # The rest of the reason is in the caption: a cell cannot break its line.
         ours[0] = f"{words.DASH} ({row.reason.partition(':')[0].partition(',')[0]})"
     theirs = [words.theirs(row.entries[column]) for column in block.published]
-    return [row.label, *ours, f"{row.done}/{row.wanted}", words.clips(row), *theirs]
+    return [row.label, *ours, words.seeds(row, block), words.clips(row, block), *theirs]
+
+
+def _sanity(row: Row, block: words.Block) -> list[str]:
+    shown = [words.plain(row.entries[column]) for column in block.columns]
+    rest = [words.sanity_seeds(row, block), words.clips(row, block), *[""] * len(block.published)]
+    return [row.label, *shown, *rest]

@@ -21,6 +21,9 @@ def _block(table: Table, block: words.Block) -> str:
     heads += [f"published {block.columns[column]}" for column in block.published]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     lines += [_row(table, row, block) for row in table.rows]
+    if table.sanity:
+        # Markdown has no rule between rows: an empty one sets the rest apart.
+        lines += [[""] * len(heads), *(_sanity(row, block) for row in table.sanity)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -29,7 +32,13 @@ def _row(table: Table, row: Row, block: words.Block) -> list[str]:
     if not row.done:
         ours[0] = f"{words.DASH} ({_escape(row.reason)})"
     theirs = [words.theirs(row.entries[column]) for column in block.published]
-    return [_escape(row.label), *ours, f"{row.done}/{row.wanted}", words.clips(row), *theirs]
+    return [_escape(row.label), *ours, words.seeds(row, block), words.clips(row, block), *theirs]
+
+
+def _sanity(row: Row, block: words.Block) -> list[str]:
+    shown = [f"*{words.plain(row.entries[column])}*" for column in block.columns]
+    rest = [words.sanity_seeds(row, block), words.clips(row, block), *[""] * len(block.published)]
+    return [f"*{_escape(row.label)}*", *shown, *rest]
 
 
 def _cell(table: Table, row: Row, column: int) -> str:

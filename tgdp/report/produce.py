@@ -8,13 +8,17 @@ from pathlib import Path
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.report import figures, latex, markdown, notes, published, trace, views
+from tgdp.report.build import build
 from tgdp.report.collect import collect
-from tgdp.report.table import Table, build
+from tgdp.report.table import Table
 from tgdp.sweep import track
 from tgdp.sweep.declare import Sweep, expand
 from tgdp.sweep.discover import load_sweep, sweep_names
 from tgdp.sweep.resolve import DEFAULT_PRESET, Words, resolve_base
 from tgdp.sweep.track_summary import Summary, Update
+
+DRAWN = (".png", ".pdf", "-probes.png", "-probes.pdf")
+"""Endings of the figures of a table."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def other_stem(summary: Summary) -> str:
 def _forget(results: Path, stem: str) -> None:
     """Remove what an earlier call wrote under a name that nothing has now."""
     for folder in ("tables", "figures"):
-        for ending in (".md", ".csv", ".tex", "-runs.csv", ".png", ".pdf"):
+        for ending in (".md", ".csv", ".tex", "-runs.csv", *DRAWN):
             (results / folder / f"{stem}{ending}").unlink(missing_ok=True)
 
 

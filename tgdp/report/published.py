@@ -10,6 +10,10 @@ from tgdp.sweep.declare import Metric, Sweep, Variant
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
+FROZEN = "TG-DP frozen classification"
+"""Table of the probes of whole methods, whose rows have their other numbers in tables of their own.
+"""
+
 
 @dataclass(frozen=True)
 class Published:
@@ -46,9 +50,11 @@ class Shelf:
 
     def find(self, sweep: Sweep, variant: Variant, metric: Metric) -> Published | None:
         """Return the published number beside one cell, or None where the paper has no such row."""
-        if variant.published is None:
+        if variant.published is None or metric.published is None:
             return None
-        return self._rows.get((*published_row(sweep, variant.published), *metric.published))
+        table, method = published_row(sweep, variant.published)
+        own = self._rows.get((table, method, *metric.published))
+        return own or self._rows.get((FROZEN, method, *metric.published))
 
 
 def published_row(sweep: Sweep, published: str | tuple[str, str]) -> tuple[str, str]:

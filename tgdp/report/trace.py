@@ -4,12 +4,14 @@ import pandas as pd
 
 from tgdp.report import words
 from tgdp.report.collect import FACTS
+from tgdp.report.probes import ProbeMetric
 from tgdp.report.table import Entry, Row, Table
 
 
 def frame(table: Table) -> pd.DataFrame:
-    """Return a line for each row and metric, in the order of the table."""
-    return pd.DataFrame([_line(table, row, entry) for row in table.rows for entry in row.entries])
+    """Return a line for each row and metric, in the order of the table; sanity rows last."""
+    rows = [("row", row) for row in table.rows] + [("sanity", row) for row in table.sanity]
+    return pd.DataFrame([_line(table, row, e, kind) for kind, row in rows for e in row.entries])
 
 
 def runs(cells: pd.DataFrame) -> pd.DataFrame:
@@ -18,36 +20,45 @@ def runs(cells: pd.DataFrame) -> pd.DataFrame:
     Args:
         cells: What `collect` found.
     """
-    left_out = {"run_id", "reason"}
+    left_out = {"run_id", "reason", "measured"}
     facts = [name for name in FACTS if name not in left_out]
-    return cells[facts + [name for name in cells.columns if name.startswith("retrieval/")]]
+    results = ("retrieval/", "probe-")
+    return cells[facts + [name for name in cells.columns if name.startswith(results)]]
 
 
-def _line(table: Table, row: Row, entry: Entry) -> dict[str, object]:
-    published = entry.published
+def _line(table: Table, row: Row, entry: Entry, kind: str) -> dict[str, object]:
+    published, metric = entry.published, entry.metric
+    dataset, fingerprint = table.dataset, table.fingerprint
+    split, protocol, name = table.split, table.protocol, metric.name(table.dataset)
+    runs = list(zip(row.seeds, row.signatures, row.run_ids, strict=True))
+    mine = [run for run in runs if run[0] in entry.seeds]
+    if isinstance(metric, ProbeMetric):
+        (split, fingerprint, _), dataset = metric.facts, metric.dataset
+        protocol, name = metric.protocol, metric.column
     return {
         "sweep": table.sweep.name,
         "base": table.summary.base,
         "base_words": table.summary.words,
         "variant": row.label,
-        "metric": entry.metric.name(table.dataset),
+        "metric": name,
         "unit": "%" if entry.metric.percent else "",
         "mean": entry.mean,
         "sd": entry.sd,
         "n": len(entry.numbers),
         "wanted": row.wanted,
-        "clips": "" if not row.clips else words.clips(row),
+        "clips": words.span(entry.clips) if any(entry.clips) else "",
         "published": None if published is None else published.value,
         "published_source": "" if published is None else published.source,
         "published_confidence": "" if published is None else published.confidence,
         "difference": entry.difference,
         "missing": "; ".join(row.problems),
-        "dataset": table.dataset,
-        "fingerprint": table.fingerprint,
-        "split": table.split,
-        "protocol": table.protocol,
+        "dataset": dataset,
+        "fingerprint": fingerprint,
+        "split": split,
+        "protocol": protocol,
         "values": " ".join(f"{value:.6g}" for value in entry.numbers),
         "seeds": " ".join(str(seed) for seed in entry.seeds),
-        "signatures": " ".join(row.signatures),
-        "run_ids": " ".join(row.run_ids),
+        "signatures": " ".join(signature for _, signature, _ in mine),
+        "run_ids": " ".join(run_id for _, _, run_id in mine),
+        "kind": kind,
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tgdp.report import stats
+from tgdp.report.probes import ProbeMetric
 from tgdp.report.table import Entry, Row, Table
 
 DASH = "—"
@@ -59,15 +60,32 @@ def theirs(entry: Entry) -> str:
     return f"{entry.published.value:.1f} ({entry.published.confidence})"
 
 
+def plain(entry: Entry) -> str:
+    """Return a number of a sanity row: what is no mean over seeds has no spread to miss."""
+    if len(entry.numbers) == 1:
+        return f"{entry.numbers[0]:.1f}"
+    return ours(entry)
+
+
 def is_best(table: Table, row: Row, column: int) -> bool:
     """Say whether the cell shows the best value of its column."""
     best, mean = table.best(column), row.entries[column].mean
     return best is not None and mean is not None and f"{mean:.1f}" == f"{best:.1f}"
 
 
-def clips(row: Row) -> str:
-    """Return the number of clips of a row; a range where its seeds differ."""
-    return span(row.clips)
+def seeds(row: Row, block: Block) -> str:
+    """Return the seeds with numbers in a block and those wanted: `2/3`, or `1-2/3`."""
+    return f"{span(tuple(len(row.entries[c].numbers) for c in block.columns))}/{row.wanted}"
+
+
+def sanity_seeds(row: Row, block: Block) -> str:
+    """Return the seeds of a sanity row; a dash where it does not depend on any."""
+    return span(tuple(n for c in block.columns if (n := len(row.entries[c].seeds))))
+
+
+def clips(row: Row, block: Block) -> str:
+    """Return the number of clips of a row in a block; a range where its seeds differ."""
+    return span(tuple(number for c in block.columns for number in row.entries[c].clips if number))
 
 
 def span(numbers: tuple[int, ...]) -> str:
@@ -80,22 +98,43 @@ def span(numbers: tuple[int, ...]) -> str:
 
 def caption(table: Table) -> list[str]:
     """Return the lines under a table: what was measured, on what, against what."""
-    theirs_on = sorted({metric.published[0] for metric in table.sweep.metrics})
     base = table.summary.words or table.summary.base
     lines = [
         f"Ours: data {table.dataset or DASH}, split {table.split or DASH}, "
         f"N = {span(table.clips)} clips, protocol {table.protocol or DASH}, base {base}.",
+        *_probes(table),
         "Mean ± sample standard deviation over seeds, in percent; seeds: done / wanted.",
     ]
     if chance := _chance(table):
-        lines.append(f"Chance level: {chance}.")
+        lines.append(f"Chance level{chance}.")
     if table.on_training_clips:
         lines.append("Retrieval among the training clips: this measures memory, not transfer.")
-    lines.append(
-        f"Published: {', '.join(theirs_on)} with ViT-B, with the confidence of the source that was "
-        "read. Not comparable in size with ours, only in direction."
-    )
+    if theirs_on := _theirs_on(table):
+        lines.append(
+            f"Published: {', '.join(theirs_on)} with ViT-B, with the confidence of the source that "
+            "was read. Not comparable in size with ours, only in direction."
+        )
     return lines
+
+
+def _probes(table: Table) -> list[str]:
+    """Return a line for each block of probes: on what they were tested."""
+    lines: list[str] = []
+    for block in probe_blocks(table):
+        metric = table.sweep.metrics[next(iter(block.columns))]
+        if isinstance(metric, ProbeMetric):
+            tested = [n for row in table.rows for c in block.columns for n in row.entries[c].clips]
+            lines.append(
+                f"{block.heading}: data {metric.dataset}, split {metric.facts.split or DASH}, "
+                f"N = {span(tuple(n for n in tested if n))} clips."
+            )
+    return lines
+
+
+def probe_blocks(table: Table) -> list[Block]:
+    """Return the blocks of columns that hold probes."""
+    metrics = table.sweep.metrics
+    return [b for b in blocks(table) if isinstance(metrics[next(iter(b.columns))], ProbeMetric)]
 
 
 def _chance(table: Table) -> str:
@@ -106,9 +145,40 @@ def _chance(table: Table) -> str:
         level = stats.chance(metric.key, table.clips[0])
         if level is not None:
             levels[metric.title.rpartition(" ")[2]] = 100 * level
-    return ", ".join(f"{name} {level:.2f} %" for name, level in levels.items())
+    if not levels:
+        return ""
+    among = f" among {table.clips[0]} clips, the fewest" if len(table.clips) > 1 else ""
+    return f"{among}: " + ", ".join(f"{name} {level:.2f} %" for name, level in levels.items())
+
+
+def _theirs_on(table: Table) -> list[str]:
+    shown = {column for block in blocks(table) for column in block.published}
+    theirs = (table.sweep.metrics[column].published for column in shown)
+    # The modality of a probe is written behind the name of the data.
+    return sorted({found[0].partition(" ")[0] for found in theirs if found})
 
 
 def problems(table: Table) -> list[str]:
-    """Return a line for each row that lacks a seed."""
-    return [f"{row.label}: {'; '.join(row.problems)}" for row in table.rows if row.problems]
+    """Return a line for each row that lacks a seed, and for each probe that lacks a run."""
+    rows = [f"{row.label}: {'; '.join(row.problems)}" for row in table.rows if row.problems]
+    return [*rows, *_unprobed(table)]
+
+
+def _unprobed(table: Table) -> list[str]:
+    lines: list[str] = []
+    for block in probe_blocks(table):
+        lacking: dict[str, list[str]] = {}
+        for column, short in block.columns.items():
+            cells = [
+                f"{row.label} (seed {seed})"
+                for row in table.rows
+                for seed in row.seeds
+                if seed not in row.entries[column].seeds
+            ]
+            if cells:
+                lacking.setdefault(", ".join(cells), []).append(short)
+        lines += [
+            f"{block.heading} ({', '.join(shorts)}): not measured on {cells}"
+            for cells, shorts in lacking.items()
+        ]
+    return lines

@@ -16,13 +16,13 @@ class Metric:
         key: Metric name, with `{dataset}` where the name of the data belongs.
         title: Column head.
         published: Where the published value stands in `results/published.csv`: dataset, direction
-            ("A->V", "V->A" or "-") and metric.
+            ("A->V", "V->A" or "-") and metric; None where nobody published one.
         percent: Shown times 100.
     """
 
     key: str
     title: str
-    published: tuple[str, str, str]
+    published: tuple[str, str, str] | None = None
     percent: bool = True
 
     def name(self, dataset: str) -> str:

@@ -4,8 +4,8 @@ import pytest
 
 from tests.fake_runs import cells, masking, write_run
 from tgdp.report import published
+from tgdp.report.build import build
 from tgdp.report.collect import collect
-from tgdp.report.table import build
 from tgdp.sweep import track
 
 ERROR = "RuntimeError: loss is nan | 5% of_all & on"

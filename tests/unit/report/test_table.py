@@ -2,7 +2,7 @@
 
 from tests.fake_runs import masking
 from tgdp.report import published
-from tgdp.report.table import build
+from tgdp.report.build import build
 
 
 def test_rows_stand_in_declared_order_and_count_their_seeds(table):
