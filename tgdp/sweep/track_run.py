@@ -1,7 +1,5 @@
 """One run directory into one MLflow run, so that doing it again changes nothing."""
 
-import hashlib
-import json
 import math
 import re
 import time
@@ -11,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from tgdp.config import Config, flatten, load
+from tgdp.sweep.track_stamp import PICTURES, stamp_of
 from tgdp.sweep.track_store import Store, TrackedRun
 from tgdp.sweep.track_tags import TEXT_LIMIT, describe
 from tgdp.training.run_directory import RunDirectory, State, Status
 
-IMPORT_VERSION = 1
-"""Raised when the importer changes what it writes, so that unchanged runs are imported again."""
-
 BATCH = 1000
 """Points in one call: the most a server accepts."""
 
-PICTURES = "pictures/*.png"
-"""Pictures in a run's directory; they have the same folder among its artifacts."""
+EVALUATED = re.compile(r"[^/]+/v\d+/")
+"""How the names of what was measured after the end of a run begin: protocol and its version."""
 
 STATUS: dict[State, str] = {
     "new": "SCHEDULED",
@@ -30,6 +26,7 @@ STATUS: dict[State, str] = {
     "interrupted": "KILLED",
     "diverged": "FAILED",
     "failed": "FAILED",
+    "trained": "KILLED",
     "done": "FINISHED",
 }
 
@@ -71,22 +68,21 @@ def import_run(
     Raises:
         UserError: The configuration in the folder cannot be read.
     """
-    stamp = _stamp(directory)
+    stamp = stamp_of(directory)
     if known and known.tags.get("tgdp.imported") == stamp:
         return Imported(known, "unchanged")
     config = load(directory.config_file)
-    status, result = directory.status(), directory.result()
-    points = _points(directory, result)
+    status, points = directory.status(), _points(directory)
     stored = _stored(store, known, points) if known else {}
     change = "updated" if known else "created"
-    if known and _is_stale(stored, points, status):
+    if known and (_is_stale(stored, points, status) or _has_lost(known, points)):
         store.client.delete_run(known.run_id)
         known, stored, change = None, {}, "replaced"
     run_id = known.run_id if known else _create(store, directory, name, config)
     written = _write_points(store, run_id, points, stored)
     _write_params(store, run_id, config, known)
     if not _write_artifacts(store, run_id, directory):
-        stamp = _stamp(directory, with_pictures=False)  # The next import tries them again.
+        stamp = stamp_of(directory, whole=False)  # The next import tries them again.
     _write_status(store, run_id, status)
     # Last: an import killed before this line is done again from the start.
     tags = {**describe(directory, config), "tgdp.imported": stamp}
@@ -108,39 +104,28 @@ def metric_name(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
-def _stamp(directory: RunDirectory, *, with_pictures: bool = True) -> str:
-    """Return a digest that changes whenever a file of the run or its state does."""
-    parts: list[Any] = [IMPORT_VERSION, directory.status().state]
-    d = directory
-    files = (d.config_file, d.events_file, d.status_file, d.result_file, d.environment_file)
-    parts += [_version(file) for file in files]
-    # A run without pictures keeps the stamp that it had before there were any.
-    parts += [(p.name, *_version(p)) for p in sorted(d.path.glob(PICTURES)) if with_pictures]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _version(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
-
-
-def _points(directory: RunDirectory, result: Mapping[str, Any] | None) -> Points:
+def _points(directory: RunDirectory) -> Points:
+    """Return every number of a run; those of its end stand at the newest step."""
     points: Points = {}
     for event in directory.events():
         if event.get("kind") == "metric":
             for name, value in _finite(event["values"]):
                 points[metric_name(name), int(event["step"])] = (value, int(event["time"]))
-    if result is not None:
-        step = max((step for _, step in points), default=0)
-        moment = directory.result_file.stat().st_mtime_ns // 1_000_000
-        for name, value in _finite(result.get("metrics", {})):
+    step = max((step for _, step in points), default=0)
+    result, moment = directory.result() or {}, _moment(directory.result_file)
+    for name, value in _finite(result.get("metrics", {})):
+        points[metric_name(name), step] = (value, moment)
+        if short := short_name(name):
+            points[short, step] = (value, moment)
+    moment = max(map(_moment, directory.evaluations.glob("*.json")), default=0)
+    for found in directory.evaluation_results():
+        for name, value in _finite(found["metrics"]):
             points[metric_name(name), step] = (value, moment)
-            if short := short_name(name):
-                points[short, step] = (value, moment)
     return points
+
+
+def _moment(file: Path) -> int:
+    return file.stat().st_mtime_ns // 1_000_000 if file.exists() else 0
 
 
 def short_name(name: str) -> str | None:
@@ -186,6 +171,12 @@ def _is_stale(stored: Points, points: Points, status: Status) -> bool:
     return False
 
 
+def _has_lost(known: TrackedRun, points: Points) -> bool:
+    """Say whether the store holds a number of an evaluation whose file is gone."""
+    names = {name for name, _ in points}
+    return any(EVALUATED.match(name) and name not in names for name in known.metrics)
+
+
 def _same(one: float, other: float) -> bool:
     return one == other or (math.isnan(one) and math.isnan(other))
 
@@ -227,13 +218,14 @@ def _write_params(store: Store, run_id: str, config: Config, known: TrackedRun |
 
 
 def _write_artifacts(store: Store, run_id: str, directory: RunDirectory) -> bool:
-    """Store the files of a run and say whether all of its pictures arrived."""
+    """Store the files of a run; say whether all of its pictures and evaluations arrived."""
     for file in (directory.config_file, directory.result_file):
         if file.exists():
             store.keep(run_id, file)
     before = len(store.problems)
-    for picture in sorted(directory.path.glob(PICTURES)):
-        store.keep(run_id, picture, picture.parent.name)
+    more = (*sorted(directory.path.glob(PICTURES)), *sorted(directory.evaluations.glob("*.json")))
+    for file in more:
+        store.keep(run_id, file, file.parent.name)
     return len(store.problems) == before
 
 

@@ -37,8 +37,16 @@ def describe(directory: RunDirectory, config: Config) -> dict[str, str]:
         "clips": found.get("n", ""),
         "missing": len(found.get("missing", ())),
         "on_training_clips": str(bool(found.get("on_training_clips", False))).lower(),
+        **_protocols(directory),
     }
     return {f"tgdp.{key}": str(value)[:TEXT_LIMIT] for key, value in tags.items()}
+
+
+def _protocols(directory: RunDirectory) -> dict[str, str]:
+    """Return the newest version of each protocol by which something was measured after the end."""
+    protocols = [str(found["protocol"]) for found in directory.evaluation_results()]
+    protocols.sort(key=lambda name: (len(name), name))  # v9 before v10
+    return {f"protocol.{name.partition('/')[0]}": name for name in protocols}
 
 
 def _environment(directory: RunDirectory) -> dict[str, Any]:

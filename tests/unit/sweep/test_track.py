@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 import time
 from pathlib import Path
 
@@ -25,40 +24,9 @@ from tgdp.sweep.track_store import opened
 from tgdp.sweep.track_summary import base_hash
 from tgdp.training.run_directory import RunDirectory
 
+pytestmark = pytest.mark.usefixtures("own_store")
+
 Points = dict[tuple[str, str, int], list[tuple[float, int]]]
-
-
-@pytest.fixture(autouse=True)
-def _own_store(monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory):
-    """Make the tables of an empty store once: that takes seconds."""
-    results = tmp_path_factory.mktemp("empty")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        # Another experiment, so that each test makes its own with its own artifact folder.
-        patch.setenv("MLFLOW_EXPERIMENT_NAME", "unused")
-        # What an import killed in mlflow's migration leaves behind must not be in the way.
-        with sqlite3.connect(results / "mlflow.db.new") as broken:
-            broken.execute("create table _alembic_tmp_params (a)")
-        broken.close()
-        track.read(results)
-        assert not (results / "mlflow.db.new").exists()
-    return results / "mlflow.db"
-
-
-@pytest.fixture
-def results(tmp_path, empty_store):
-    # Through sqlite: a plain copy would leave out what is still in the write-ahead log.
-    source, copy = sqlite3.connect(empty_store), sqlite3.connect(tmp_path / "mlflow.db")
-    source.backup(copy)
-    source.close()
-    copy.close()
-    return tmp_path
 
 
 def stored(results: Path) -> Points:
