@@ -29,12 +29,34 @@ Heads = Annotated[
     typer.Option(min=1, help="Attention heads of a released file.", show_default="width / 64"),
 ]
 Which = Annotated[
-    str, typer.Option(help="Of a run directory: last, best, teacher (of the last) or a step.")
+    str,
+    typer.Option(
+        help="Of a run: last, best, a step, teacher (of the last); of a checkpoint: last, teacher."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Out = Annotated[Path | None, typer.Option(help="Write the JSON to this file.", metavar="FILE")]
 Results = Annotated[
     Path, typer.Option(envvar="TGDP_RESULTS", help="Features are kept in it.", metavar="DIR")
+]
+Record = Annotated[
+    bool,
+    typer.Option("--record", help="Keep it with the run (or file) and bring it into MLflow."),
+]
+Task = Annotated[
+    Literal["multilabel", "singlelabel"] | None,
+    typer.Option(help="mAP or Top-1.", show_default="as the labels are"),
+]
+TrainSplit = Annotated[
+    str | None, typer.Option(help="Split to train on.", show_default="probe_train")
+]
+TestSplit = Annotated[str | None, typer.Option(help="Split to test on.", show_default="probe_test")]
+Seeds = Annotated[int, typer.Option(min=1, help="Probes, a seed each.")]
+Sanity = Annotated[
+    bool, typer.Option("--sanity", help="Also an untrained encoder, one vector for all, ...")
+]
+Split = Annotated[
+    str | None, typer.Option(help="Split to retrieve among.", show_default="the run's own")
 ]
 RESULTS = Path("results")
 
@@ -43,16 +65,13 @@ RESULTS = Path("results")
 def retrieval(
     checkpoint: Checkpoint,
     data: Data = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split to retrieve among.", show_default="the run's own")
-    ] = None,
+    split: Split = None,
     which: Which = "last",
-    sanity: Annotated[
-        bool, typer.Option("--sanity", help="Also an untrained encoder, one vector for all, ...")
-    ] = False,
+    sanity: Sanity = False,
     heads: Heads = None,
     as_json: AsJson = False,
     out: Out = None,
+    record: Record = False,
     results: Results = RESULTS,
 ) -> None:
     """Print R@1/5/10 and the median rank, both directions, with 95 % intervals.
@@ -62,12 +81,10 @@ def retrieval(
       [bold]tgdp-eval retrieval results/runs/4f0c1b --data data/vgg --split test[/bold]
     """
     from tgdp.cli import evaluate_run as work
-    from tgdp.evaluation.feature_cache import cache_root
-    from tgdp.evaluation.subject import open_subject
 
-    subject = open_subject(checkpoint, data, split, heads, which)
-    found = work.retrieval(subject, cache_root(results), with_sanity=sanity)
-    work.give(found, work.retrieval_table(found), as_json=as_json, out=out)
+    source = work.Source(checkpoint, data, split, heads, which)
+    wanted = work.Wanted(retrieval=True, sanity=sanity)
+    work.evaluate_one(source, wanted, work.Output(results, as_json, out, record))
 
 
 @app.command()
@@ -81,21 +98,15 @@ def probe(
     modality: Annotated[
         Literal["av", "a", "v"], typer.Option(help="Both, sound only, pictures only.")
     ] = "av",
-    task: Annotated[
-        Literal["multilabel", "singlelabel"] | None,
-        typer.Option(help="mAP or Top-1.", show_default="as the labels are"),
-    ] = None,
-    train_split: Annotated[
-        str | None, typer.Option(help="Split to train on.", show_default="probe_train")
-    ] = None,
-    test_split: Annotated[
-        str | None, typer.Option(help="Split to test on.", show_default="probe_test")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Probes, a seed each.")] = 3,
+    task: Task = None,
+    train_split: TrainSplit = None,
+    test_split: TestSplit = None,
+    seeds: Seeds = 3,
     which: Which = "last",
     heads: Heads = None,
     as_json: AsJson = False,
     out: Out = None,
+    record: Record = False,
     results: Results = RESULTS,
 ) -> None:
     """Train probes on frozen features and print what they reach on other clips.
@@ -107,17 +118,59 @@ def probe(
       [bold]tgdp-eval probe results/runs/4f0c1b --probe linear --modality a[/bold]
     """
     from tgdp.cli import evaluate_run as work
-    from tgdp.evaluation.feature_cache import cache_root
-    from tgdp.evaluation.probe.settings import ProbeSettings
-    from tgdp.evaluation.subject import open_subject
 
-    subject = open_subject(checkpoint, data, None, heads, which)
-    settings = ProbeSettings(kind, task or "multilabel", modality, seeds=tuple(range(seeds)))
-    splits, cache = (train_split, test_split), cache_root(results)
-    found = work.probe(subject, cache, settings, splits, finds_task=task is None)
-    dataset = subject.config.data.name
-    plain = {"dataset": dataset, "weights": subject.weights, **work.probe_json(found)}
-    work.give(plain, work.probe_table(found, dataset), as_json=as_json, out=out)
+    source = work.Source(checkpoint, data, None, heads, which)
+    probes = work.probes((kind,), modality, task, seeds)
+    wanted = work.Wanted(probes=probes, splits=(train_split, test_split), finds_task=task is None)
+    work.evaluate_one(source, wanted, work.Output(results, as_json, out, record))
+
+
+@app.command("all")
+def everything(
+    checkpoint: Checkpoint,
+    data: Data = None,
+    split: Split = None,
+    modality: Annotated[
+        str, typer.Option(help="Of the probes: av, a, v, or several as av,a,v.")
+    ] = "av",
+    task: Task = None,
+    train_split: TrainSplit = None,
+    test_split: TestSplit = None,
+    seeds: Seeds = 3,
+    which: Which = "last",
+    sanity: Sanity = False,
+    heads: Heads = None,
+    as_json: AsJson = False,
+    out: Out = None,
+    record: Record = False,
+    results: Results = RESULTS,
+) -> None:
+    """Measure retrieval and both probes, one after the other; the clips are read once.
+
+    What the checkpoint or the data cannot give is named, and the rest is measured.
+
+    For example
+
+      [bold]tgdp-eval all best_audio_model.pth --data data/vgg --modality av,a,v[/bold]
+    """
+    from tgdp.cli import evaluate_run as work
+
+    source = work.Source(checkpoint, data, split, heads, which)
+    probes = work.probes(("attention", "linear"), modality, task, seeds)
+    splits = (train_split, test_split)
+    wanted = work.Wanted(True, sanity, probes, splits, finds_task=task is None)
+    work.evaluate_all(source, wanted, work.Output(results, as_json, out, record))
+
+
+@app.command()
+def sync(results: Results = RESULTS) -> None:
+    """Bring evaluations of files into MLflow that --record kept while it could not be reached.
+
+    Those of runs come with [bold]tgdp-report sync[/bold].
+    """
+    from tgdp.cli import evaluate_record
+
+    evaluate_record.sync(results)
 
 
 @app.command()

@@ -71,6 +71,12 @@ def failures_csv(failures: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
+def failed_clips(folder: Path) -> list[str]:
+    """Return the ids of the clips that could not be prepared, whatever their split."""
+    with (folder / "failures.csv").open(encoding="utf-8", newline="") as file:
+        return [row[FAILURE_COLUMNS[0]] for row in csv.DictReader(file)]
+
+
 def _sample_line(clip: Mapping[str, Any]) -> str:
     return json.dumps({key: clip[key] for key in ("id", "split", "labels", "seconds")}) + "\n"
 

@@ -1,24 +1,17 @@
-"""Probes of a checkpoint: its frozen features of two splits, from the cache, and their labels."""
+"""What a probe of a checkpoint is trained and tested on: frozen features of two splits, labels."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from tgdp.data.shards import PreparedClips
 from tgdp.errors import UserError
 from tgdp.evaluation.embed import BRANCH
-from tgdp.evaluation.feature_request import request_of
-from tgdp.evaluation.features import extract
+from tgdp.evaluation.feature_reader import FeatureReader
 from tgdp.evaluation.probe.data import ProbeData
-from tgdp.evaluation.probe.result import ProbeResult
-from tgdp.evaluation.probe.run import run_probe
-from tgdp.evaluation.probe.settings import ProbeSettings, Task
-from tgdp.evaluation.subject import Subject
+from tgdp.evaluation.probe.settings import Task
 from tgdp.training.loading import data_folder
 
 TRAIN, TEST = "probe_train", "probe_test"
 """Splits that a probe is trained and tested on, where the data has them and none are named."""
-
-Report = Callable[[int, int], None]
 
 
 def probe_splits(folder: Path, train: str | None, test: str | None) -> tuple[str, str]:
@@ -54,36 +47,24 @@ def task_of(folder: Path, splits: tuple[str, str]) -> Task:
     return "singlelabel" if all(len(clips.labels[i]) == 1 for i in numbers) else "multilabel"
 
 
-def probe_subject(
-    subject: Subject,
-    splits: tuple[str, str],
-    settings: ProbeSettings,
-    cache: Path,
-    report: Report = lambda done, total: None,
-) -> ProbeResult:
-    """Return what the frozen features of a checkpoint are worth to a probe.
-
-    The features are those of the branches, before the joint layer (method section 4).
+def probe_data(reader: FeatureReader, split: str) -> ProbeData:
+    """Return the frozen features of a split, those of the branches, and the labels of its clips.
 
     Args:
-        subject: Encoder and data.
-        splits: To train on, to test on.
-        settings: Which probe, on what.
-        cache: Where features are kept.
-        report: Called with probes trained and probes in all.
+        reader: Features of the encoder.
+        split: Which clips.
 
     Raises:
-        UserError: The data cannot be read, or it does not fit the task.
+        UserError: The data cannot be read, or no clip of the split has a label.
     """
-    train, test = (_data(subject, split, cache) for split in splits)
-    device = next(subject.encoder.parameters()).device
-    return run_probe(train, test, settings, device, report)
-
-
-def _data(subject: Subject, split: str, cache: Path) -> ProbeData:
-    config = subject.config
-    request = request_of(config, BRANCH, split=split)
-    found = extract(subject.encoder, request, cache, config.runtime.num_workers)
-    clips = PreparedClips(data_folder(config))
+    folder = data_folder(reader.subject.config)
+    clips = PreparedClips(folder)
     labels = [clips.labels[int(i)] for i in clips.indices(split)]
+    # Asked before the clips are embedded, which takes long.
+    if not any(labels):
+        raise UserError(
+            f"{folder}: none of the {len(labels)} clips of split '{split}' has a label, so that "
+            "nothing can be learned from them or tested; prepare them from a list with labels"
+        )
+    found = reader.read(split, BRANCH)
     return ProbeData(found.ids, found.audio, found.image, labels, clips.vocabulary)

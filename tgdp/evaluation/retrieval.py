@@ -1,12 +1,13 @@
 """Zero-shot retrieval: similarities, exact ranks, recall (method section 4), on plain arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tgdp.evaluation.aggregations import AGGREGATIONS
 from tgdp.evaluation.counting import DEFAULTS, Features, Options, count_clips, prepare
+from tgdp.evaluation.intervals import Interval, intervals
 from tgdp.evaluation.ranking import RECALLS, ranks_from, recall_metrics
 
 __all__ = [
@@ -94,6 +95,20 @@ def rank_clips(
     """
     counts = count_clips(audio, image, ids, options)
     return {direction: ranks_from(part, ties) for direction, part in counts.items()}
+
+
+def measured(ranks: Mapping[str, NDArray[np.int64]]) -> dict[str, Interval]:
+    """Return what is recorded of ranks, `a2v/r1` and so on, with 95 % intervals over the queries.
+
+    Args:
+        ranks: Of both directions, as `rank_clips` gives them.
+    """
+    return {
+        f"{direction}/{name}": interval
+        for direction, rank in ranks.items()
+        for name, interval in intervals(rank).items()
+        if name in RECORDED
+    }
 
 
 def retrieve(audio: Features, image: Features, ids: Sequence[str]) -> dict[str, float]:

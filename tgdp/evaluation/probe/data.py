@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tgdp.data.labels import LabelVocabulary
 from tgdp.errors import UserError
+from tgdp.evaluation.per_class import label_matrix
 from tgdp.evaluation.probe.settings import Modality, Task
 
 SHOWN = 3
@@ -77,14 +78,7 @@ class ProbeData:
         Raises:
             UserError: A label is not in the vocabulary.
         """
-        number = {mid: i for i, mid in enumerate(self.vocabulary.mids)}
-        hot = np.zeros((len(self.ids), len(number)), np.bool_)
-        for row, (clip, labels) in enumerate(zip(self.ids, self.labels, strict=True)):
-            for mid in labels:
-                if mid not in number:
-                    raise self.vocabulary.refusal(mid, f"clip {clip}")
-                hot[row, number[mid]] = True
-        return hot
+        return label_matrix(self.ids, self.labels, self.vocabulary)
 
     def targets(self, task: Task) -> NDArray[Any]:
         """Return what the loss compares with: (N, C) of 0 and 1, or the class of each clip, (N,).

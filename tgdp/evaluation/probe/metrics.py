@@ -45,7 +45,7 @@ def require_scikit_learn() -> None:
         UserError: It is not installed.
     """
     if find_spec("sklearn") is None:
-        raise UserError("probe: mAP is counted by scikit-learn, which is not installed")
+        raise UserError("probe: scikit-learn counts average precision and is not installed")
 
 
 def average_precision(hot: NDArray[np.bool_], scores: Scores) -> ClassMetrics:

@@ -32,6 +32,7 @@ class ProbeResult:
         metrics: Mean over the seeds.
         sd: Standard deviation over the seeds; None with one seed.
         intervals: 95 % bootstrap intervals over the test clips, of the mean over the seeds.
+        per_class: Average precision, and Top-1 with one label a clip, of each class present.
     """
 
     protocol: str
@@ -54,3 +55,4 @@ class ProbeResult:
     metrics: dict[str, float]
     sd: dict[str, float | None]
     intervals: dict[str, Interval]
+    per_class: list[dict[str, Any]]

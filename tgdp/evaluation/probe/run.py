@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from tgdp.errors import UserError
+from tgdp.evaluation.per_class import probe_by_class
 from tgdp.evaluation.probe.choose import Choice, choose_rate
 from tgdp.evaluation.probe.data import ProbeData, check_pair
 from tgdp.evaluation.probe.features import open_inputs
@@ -51,11 +52,10 @@ def run_probe(
 
     Raises:
         UserError: The clips do not fit each other or the task, there are too few, a feature is not
-            finite, every rate diverged, or mAP is asked for and scikit-learn is not here.
+            finite, every rate diverged, or scikit-learn is not here.
     """
     check_pair(train, test, settings.modality)
-    if settings.task == "multilabel":
-        require_scikit_learn()
+    require_scikit_learn()
     targets = test.targets(settings.task)
     trained = _train(train, test, settings, device, report)
     if not all(np.isfinite(one).all() for one in trained.scores):
@@ -112,6 +112,7 @@ def _result(
     intervals: dict[str, Interval],
 ) -> ProbeResult:
     choice, grid, hot = trained.choice, settings.grid, test.hot()
+    is_singlelabel = settings.task == "singlelabel"
     values = _values(test.targets(settings.task), trained.scores, settings)
     return ProbeResult(
         protocol=settings.protocol,
@@ -134,6 +135,9 @@ def _result(
         metrics={name: fmean(each) for name, each in values.items()},
         sd={name: _deviation(each) for name, each in values.items()},
         intervals=intervals,
+        per_class=probe_by_class(
+            hot, trained.scores, test.vocabulary, is_singlelabel=is_singlelabel
+        ),
     )
 
 
