@@ -5,8 +5,9 @@ What it does is ruled by the environment, which reaches the jobs through submiti
     FAKE_TRACE   file that gets a line when a run begins and one when it ends
     FAKE_FAIL    mask ratio that fails
     FAKE_BLIND   mask ratio whose evaluation fails
-    FAKE_FAINT   mask ratio whose evaluation kills its process
-    FAKE_LINGER  an evaluation waits until asked to stop
+    FAKE_FAINT   mask ratio whose evaluation kills its process, `probe-linear-av/0.25` a probe of it
+    FAKE_LINGER  an evaluation and a probe wait until asked to stop
+    FAKE_UNLABELLED  probe that fails, for example `probe-linear-av`
     FAKE_DIE     mask ratio whose process kills itself
     FAKE_HOLD    wait after step 3 until asked to stop
     FAKE_DEAF    wait after step 3 whatever is asked
@@ -17,11 +18,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from tgdp.config import Config
+from tgdp.evaluation.probe.settings import Kind, Modality, ProbeSettings
 from tgdp.training.run_directory import RunDirectory
+
+Prober = Callable[[Kind, Modality, str, str], dict[str, Any] | None]
 
 STEP_S = 0.02
 HELD_AT = 3
@@ -72,6 +77,34 @@ def evaluate(run: RunDirectory, config: Config, should_stop: Callable[[], bool])
         json.dumps({"metrics": {"value": ratio + config.seed}, "steps": steps})
     )
     return True
+
+
+def open_prober(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> Prober:
+    def measure(kind: Kind, modality: Modality, train: str, test: str) -> dict[str, Any] | None:
+        ratio, name = config.contrastive.mask.ratio, f"probe-{kind}-{modality}"
+        _trace(name, run)
+        while os.environ.get("FAKE_LINGER") and not should_stop():
+            time.sleep(STEP_S)
+        if os.environ.get("FAKE_UNLABELLED") == name:
+            raise ValueError(f"no labels for {name}")
+        if os.environ.get("FAKE_FAINT") == f"{name}/{ratio}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if should_stop():
+            return None
+        settings = ProbeSettings(kind=kind, modality=modality)
+        return {
+            "protocol": settings.protocol,
+            "dataset": config.data.name,
+            "split": test,
+            "train_split": train,
+            "fingerprint": config.data.fingerprint,
+            "which": "last",
+            "modality": modality,
+            "settings": {**asdict(settings), "task": "singlelabel", "rates": settings.grid},
+            "metrics": {f"{settings.protocol}/{config.data.name}/{modality}/top1": ratio},
+        }
+
+    return measure
 
 
 def _trace(word: str, run: RunDirectory) -> None:

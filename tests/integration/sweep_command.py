@@ -1,6 +1,6 @@
 """`tgdp-sweep run SWEEP.py` with the stand-in for training, as a process to signal.
 
-Usage: sweep_command.py SWEEP.py DATA RESULTS CLUSTER JOBS [--retry-failed]
+Usage: sweep_command.py SWEEP.py DATA RESULTS CLUSTER JOBS [--retry-failed] [--probe LIST]
 """
 
 import sys
@@ -9,10 +9,15 @@ from pathlib import Path
 
 from tgdp.cli.sweep_run import Wanted, real
 from tgdp.sweep.discover import load_sweep
+from tgdp.sweep.probes import ProbeWords
 from tgdp.sweep.resolve import Words
-from tgdp.sweep.stages import Stage
+from tgdp.sweep.stages import Stage, Stages
 
-STAGES = (Stage("fake_training:train", "trained"), Stage("fake_training:evaluate"))
+STAGES = Stages(
+    Stage("fake_training:train", "trained"),
+    Stage("fake_training:evaluate"),
+    Stage("fake_training:open_prober"),
+)
 
 
 def main() -> int:
@@ -22,7 +27,9 @@ def main() -> int:
     sys.modules["tgdp.report"] = report
     words = Words(data=Path(data), assignments=("training.steps=10",))
     retry = frozenset({"failed"} if "--retry-failed" in rest else ())
-    wanted = Wanted(words, Path(results), retry, cluster, int(jobs))  # type: ignore[arg-type]
+    kinds = rest[rest.index("--probe") + 1].split(",") if "--probe" in rest else ()
+    probes = ProbeWords(tuple(kinds), "av,a")
+    wanted = Wanted(words, Path(results), retry, cluster, int(jobs), probes)  # type: ignore[arg-type]
     return real(load_sweep(Path(sweep)), wanted, STAGES)
 
 

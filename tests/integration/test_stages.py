@@ -13,7 +13,7 @@ from small_run import FRAME, resolved
 
 from tgdp.config import Config, dump, override
 from tgdp.sweep.job import Job
-from tgdp.sweep.stages import IN_TWO, WHOLE, Stage, next_stage
+from tgdp.sweep.stages import IN_TWO, WHOLE, Stage
 from tgdp.training.retention import path_of
 from tgdp.training.run_directory import RunDirectory, State
 
@@ -29,7 +29,7 @@ def data(prepared) -> Path:
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """Return a run that one process trained and evaluated."""
     run, config = resolved(data, tmp_path_factory.mktemp("whole"), training__steps=STEPS)
-    assert work(run, config, WHOLE[0]) == "done"
+    assert work(run, config, WHOLE.train) == "done"
     return run
 
 
@@ -40,7 +40,7 @@ def work(run: RunDirectory, config: Config, stage: Stage) -> State | None:
 
 def trained(data: Path, folder: Path) -> tuple[RunDirectory, Config]:
     run, config = resolved(data, folder, training__steps=STEPS)
-    assert work(run, config, IN_TWO[0]) == "trained"
+    assert work(run, config, IN_TWO.train) == "trained"
     assert run.result() is None
     return run, config
 
@@ -57,14 +57,14 @@ def same(run: RunDirectory, other: RunDirectory) -> None:
 
 def test_two_jobs_give_what_one_gives(data, whole, tmp_path) -> None:
     run, config = trained(data, tmp_path)
-    assert work(run, config, IN_TWO[1]) == "done"
+    assert work(run, config, IN_TWO.evaluate) == "done"
     same(run, whole)
 
 
 def test_one_process_ends_what_a_sweep_has_trained_without_a_step(data, whole, tmp_path) -> None:
     run, config = trained(data, tmp_path)
     before = [event for event in run.events() if event["kind"] == "metric"]
-    assert work(run, config, WHOLE[0]) == "done"
+    assert work(run, config, WHOLE.train) == "done"
     after = [event for event in run.events() if event["kind"] == "metric"]
     assert after[:-1] == before
     same(run, whole)
@@ -73,12 +73,12 @@ def test_one_process_ends_what_a_sweep_has_trained_without_a_step(data, whole, t
 def test_other_data_is_refused_and_the_right_one_is_enough(data, whole, tmp_path) -> None:
     run, config = trained(data, tmp_path)
     other = override(config, {"data.fingerprint": "0" * 16})
-    assert work(run, other, IN_TWO[1]) == "failed"
+    assert work(run, other, IN_TWO.evaluate) == "failed"
     status = run.status()
     assert "data.fingerprint is 0000000000000000" in status.error
     assert status.mendable
-    assert next_stage(IN_TWO, status) == IN_TWO[1]
-    assert work(run, config, IN_TWO[1]) == "done"
+    assert IN_TWO.next(status) == IN_TWO.evaluate
+    assert work(run, config, IN_TWO.evaluate) == "done"
     same(run, whole)
 
 
@@ -88,13 +88,13 @@ def test_a_damaged_last_checkpoint_is_no_model_to_evaluate(data, whole, tmp_path
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1
     last.write_bytes(content)
-    assert work(run, config, IN_TWO[1]) == "failed"
+    assert work(run, config, IN_TWO.evaluate) == "failed"
     status = run.status()
     assert f"{last}: missing or damaged" in status.error
     assert f"the newest whole checkpoint is of step {STEPS - 2}" in status.error
     # Its last steps are taken again, and then it is evaluated.
-    assert next_stage(IN_TWO, status) == IN_TWO[0]
-    assert work(run, config, IN_TWO[0]) == "trained"
+    assert IN_TWO.next(status) == IN_TWO.train
+    assert work(run, config, IN_TWO.train) == "trained"
     assert taken(run) == list(range(1, STEPS + 1))
-    assert work(run, config, IN_TWO[1]) == "done"
+    assert work(run, config, IN_TWO.evaluate) == "done"
     same(run, whole)

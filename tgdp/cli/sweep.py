@@ -65,6 +65,15 @@ RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed ru
 RetryDiverged = Annotated[
     bool, typer.Option("--retry-diverged", help="Try runs again that diverged; they do so again.")
 ]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--probe", metavar="KIND", help="Also measure by this probe: linear, attention; repeatable."
+    ),
+]
+Modality = Annotated[
+    str, typer.Option(metavar="LIST", help="Of the probes: av, a, v, or several as av,a,v.")
+]
 
 RESULTS = Path("results")
 
@@ -105,11 +114,13 @@ def _command(name: str) -> Callable[..., None]:
         dry_run: DryRun = False,
         retry_failed: RetryFailed = False,
         retry_diverged: RetryDiverged = False,
+        probe: Probes = None,
+        modality: Modality = "av",
         results: Results = RESULTS,
     ) -> None:
         words = _words(preset, data, assignments, seeds)
         retry = _retry(retry_failed, retry_diverged)
-        _run(name, _wanted(words, results, retry, cluster, jobs), dry_run)
+        _run(name, _wanted(words, results, retry, cluster, jobs, (probe, modality)), dry_run)
 
     return command
 
@@ -125,12 +136,14 @@ def run_file(
     dry_run: DryRun = False,
     retry_failed: RetryFailed = False,
     retry_diverged: RetryDiverged = False,
+    probe: Probes = None,
+    modality: Modality = "av",
     results: Results = RESULTS,
 ) -> None:
     """Run a sweep file of your own."""
     words = _words(preset, data, assignments, seeds)
     retry = _retry(retry_failed, retry_diverged)
-    _run(path, _wanted(words, results, retry, cluster, jobs), dry_run)
+    _run(path, _wanted(words, results, retry, cluster, jobs, (probe, modality)), dry_run)
 
 
 def list_sweeps() -> None:
@@ -184,10 +197,14 @@ def _wanted(
     retry: "frozenset[State]" = frozenset(),
     cluster: Literal["debug", "local"] = "local",
     jobs: int | None = None,
+    probes: tuple[list[str] | None, str] = (None, "av"),
 ) -> "Wanted":
     from tgdp.cli.sweep_run import Wanted
+    from tgdp.sweep.probes import ProbeWords
 
-    return Wanted(words, results, retry, cluster, jobs)
+    kinds, modalities = probes
+    wanted = ProbeWords(tuple(kinds or ()), modalities)
+    return Wanted(words, results, retry, cluster, jobs, wanted)
 
 
 def _run(name_or_path: str | Path, wanted: "Wanted", dry_run: bool) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from tgdp.sweep.declare import Cell, Sweep, expand
 from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
+from tgdp.sweep.probes import ProbeWords, ask
 from tgdp.sweep.resolve import (
     DEFAULT_PRESET,
     Base,
@@ -26,7 +27,8 @@ from tgdp.sweep.resolve import (
     without_data,
 )
 from tgdp.sweep.show import ENDED_BADLY, plan_table, status_rows, status_table, summary
-from tgdp.sweep.stages import IN_TWO, Stage
+from tgdp.sweep.stages import IN_TWO, Stages
+from tgdp.sweep.state import read_state
 from tgdp.training.run_directory import State
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Wanted:
         retry: States that are tried again, of `failed` and `diverged`.
         cluster: Where jobs run.
         jobs: Runs at once; None for what the machine has.
+        probes: What runs are to be measured by beside retrieval.
     """
 
     words: Words
@@ -51,6 +54,7 @@ class Wanted:
     retry: frozenset[State] = frozenset()
     cluster: Cluster = "local"
     jobs: int | None = None
+    probes: ProbeWords = field(default_factory=ProbeWords)
 
     def slots(self) -> Slots:
         """Return the jobs at once and the share of each."""
@@ -90,13 +94,13 @@ def status(sweeps: Sequence[Sweep], wanted: Wanted, as_json: bool) -> None:
         _say(console, summary(plan, wanted.slots().jobs))
 
 
-def real(sweep: Sweep, wanted: Wanted, stages: Sequence[Stage] = IN_TWO) -> int:
+def real(sweep: Sweep, wanted: Wanted, stages: Stages = IN_TWO) -> int:
     """Run what is left of a sweep, then write its tables.
 
     Args:
         sweep: The declaration.
         wanted: What was asked for.
-        stages: The jobs of a run, one after the other.
+        stages: What the jobs of a run do.
 
     Returns:
         The exit code: 0 when every run is done, 1 when one failed (2 if each of those names its own
@@ -131,7 +135,8 @@ def _plan(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]:
     seeds = parse_seeds(wanted.words.seeds)
     base = resolve_base(sweep, wanted.words, wanted.results)
     cells = expand(sweep, base.config, seeds)
-    return base, cells, make_plan(sweep, cells, wanted.results, wanted.retry)
+    probes = ask(wanted.probes, base.config.data.name, base.splits)
+    return base, cells, make_plan(sweep, cells, wanted.results, wanted.retry, probes)
 
 
 def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
@@ -195,5 +200,7 @@ def _say_failed(console: Console, planned: PlannedRun, error: str) -> None:
     cell = planned.cell
     text = f"Failed: {cell.variant.label}, seed {cell.seed} ({cell.signature}): {error}"
     console.print(Text(text, style="red"), soft_wrap=True)
-    state = "diverged" if planned.run.status().state == "diverged" else "failed"
-    _say(console, (f"  log: {log_path(planned.run)}", f"  again: --retry-{state}"))
+    state = read_state(planned.run).state
+    # What was cut off, and a probe of a run that is done, is tried again without being asked for.
+    again = f"--retry-{state}" if state in ENDED_BADLY else "the same command"
+    _say(console, (f"  log: {log_path(planned.run)}", f"  again: {again}"))

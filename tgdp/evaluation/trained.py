@@ -49,10 +49,12 @@ def load_trained(run: RunDirectory, config: Config) -> tuple[Student, int]:
     if not 0 < last <= step:
         if current_ranks().is_first:
             run.set_status(replace(run.status(), step=step, saved=step))
+        is_done = run.result_file.exists()
+        way_out = "delete result.json and start the same command again"
         raise UserError(
             f"{path_of(run.checkpoints, last)}: missing or damaged, and with it the end of "
-            f"training; the newest whole checkpoint is of step {step}. The next attempt "
-            "(--retry-failed in a sweep) trains from there"
+            f"training; the newest whole checkpoint is of step {step}. To train from there: "
+            f"{way_out if is_done else '--retry-failed in a sweep'}"
         )
     if stored is None:
         stored = checkpoint.load(path_of(run.checkpoints, step))

@@ -7,7 +7,7 @@ calls a job finished as soon as a process ends, however it ended.
 import os
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from tgdp.sweep.machine import THREAD_VARIABLES
 
 if TYPE_CHECKING:
-    from tgdp.sweep.job import Job
     from tgdp.training.run_directory import RunDirectory
+
+Work = Callable[[], object]
+"""A job, which can be pickled."""
 
 Cluster = Literal["debug", "local"]
 
@@ -53,7 +55,7 @@ class Handle(Protocol):
 class Backend(Protocol):
     """A place where jobs run."""
 
-    def start(self, job: "Job", run: "RunDirectory", threads: int) -> Handle:
+    def start(self, job: Work, run: "RunDirectory", threads: int) -> Handle:
         """Start a job; returns when it runs, or with `debug` when it has ended."""
         ...
 
@@ -61,7 +63,7 @@ class Backend(Protocol):
 class DebugBackend:
     """Runs the job inside this process, where a debugger and a print can reach it."""
 
-    def start(self, job: "Job", run: "RunDirectory", threads: int) -> Handle:
+    def start(self, job: Work, run: "RunDirectory", threads: int) -> Handle:
         """Run the job to its end."""
         from submitit import DebugExecutor
 
@@ -75,7 +77,7 @@ class DebugBackend:
 class LocalBackend:
     """Runs each job in a process of its own."""
 
-    def start(self, job: "Job", run: "RunDirectory", threads: int) -> Handle:
+    def start(self, job: Work, run: "RunDirectory", threads: int) -> Handle:
         """Start the job's process."""
         from submitit import LocalExecutor
 

@@ -1,10 +1,12 @@
 """What every job does before and while it works: takes the run's lock, listens, speaks."""
 
+import importlib
 import logging
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 from tgdp.sweep.state import read_state
 from tgdp.sweep.stop import StopRequest, is_alive
@@ -15,6 +17,9 @@ LOCK_PATIENCE_S = 30.0
 
 LOOK_EVERY_S = 0.5
 """Seconds between two looks at whether the sweep that started the job still lives."""
+
+
+Function = Callable[..., Any]
 
 
 class ShouldStop:
@@ -65,9 +70,15 @@ def hold(run: RunDirectory) -> Generator[bool, None, None]:
         lock.release()
 
 
+def function(name: str) -> Function:
+    """Return what is called so, `module:function`; its module is loaded now."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 def clear_away(run: RunDirectory) -> None:
     """Remove what killed processes left half written."""
-    for path in run.path.glob("*.tmp"):
+    for path in (*run.path.glob("*.tmp"), *run.evaluations.glob("*.tmp")):
         # Named by process: another launch may be at one just now.
         writer = path.name.split(".")[-2]
         if not (writer.isdigit() and is_alive(int(writer))):

@@ -4,11 +4,9 @@ It holds only words, so that it unpickles without loading torch and no signal fi
 before its handlers stand. Everything else it reads from the run directory.
 """
 
-import importlib
 import json
 import os
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tgdp.data.files import write_whole
 from tgdp.errors import DivergedError, UserError
-from tgdp.sweep.hold import ShouldStop, clear_away, hold, speak
+from tgdp.sweep.hold import ShouldStop, clear_away, function, hold, speak
 from tgdp.sweep.logs import error_since, error_size, keep_traceback
 from tgdp.sweep.stages import EXECUTE
 from tgdp.sweep.state import read_state
@@ -26,8 +24,6 @@ from tgdp.training.run_directory import RunDirectory, State, Status
 
 if TYPE_CHECKING:
     from tgdp.config import Config
-
-Execute = Callable[[RunDirectory, "Config", Callable[[], bool]], bool]
 
 
 @dataclass(frozen=True)
@@ -100,7 +96,7 @@ class Job:
 
     def _execute(self, run: RunDirectory, stop: StopRequest) -> bool:
         """Do the work; return whether it came to its end."""
-        return _function(self.execute)(run, self._parsed(), ShouldStop(stop, self.launcher))
+        return function(self.execute)(run, self._parsed(), ShouldStop(stop, self.launcher))
 
     def _parsed(self) -> "Config":
         from tgdp.config import parse
@@ -182,11 +178,6 @@ def _settle(run: RunDirectory, ending: _Ending, seconds: float) -> None:
         run.set_status(replace(settled, updated=time.time()))
     note = {"error": ending.error} if ending.error else {}
     run.append({"kind": "state", "state": ending.state, "attempt": status.attempt, **note})
-
-
-def _function(name: str) -> Execute:
-    module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,15 +1,15 @@
 """A plan carried out: the queue works, the display shows it, and what came of it is counted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tgdp.sweep.backends import BACKENDS, Cluster
+from tgdp.sweep.entry import Entry
 from tgdp.sweep.live import open_display
 from tgdp.sweep.machine import Slots
 from tgdp.sweep.plan import Plan
-from tgdp.sweep.queue import Entry, Queue
-from tgdp.sweep.stages import IN_TWO, Stage
+from tgdp.sweep.queue import Queue
+from tgdp.sweep.stages import IN_TWO, Stages
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ def launch(
     slots: Slots,
     console: "Console",
     cluster: Cluster = "local",
-    stages: Sequence[Stage] = IN_TWO,
+    stages: Stages = IN_TWO,
 ) -> Outcome:
     """Run what a plan has left, and show it.
 
@@ -62,7 +62,7 @@ def launch(
         slots: Jobs at once and the share of each; with `debug` it is always one.
         console: Where to show it.
         cluster: Where jobs run.
-        stages: The jobs of a run, one after the other.
+        stages: What the jobs of a run do.
     """
     jobs = 1 if cluster == "debug" else slots.jobs
     slots = Slots(jobs, slots.threads, slots.gpus)

@@ -4,8 +4,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
+from tgdp.sweep.entry import Entry
 from tgdp.sweep.plan import Plan
-from tgdp.sweep.queue import Entry
 from tgdp.sweep.show import clock, colored
 from tgdp.training.run_directory import Status
 
@@ -135,23 +135,36 @@ class PlainLines:
 def word_of(entry: Entry) -> str:
     """Return the state of an entry in one word."""
     if entry.phase == "over":
-        return "failed" if entry.status.state == "new" else entry.status.state
+        return _last_word(entry)
     if entry.phase == "running":
-        # Until its process has written a first word, the status is still that of the last attempt.
-        status = entry.status
-        if status.attempt == entry.former_attempt:
-            return "starting"
-        return "evaluating" if 0 < status.total_steps <= status.step else "running"
+        return _work_of(entry)
     if entry.phase == "waiting" and entry.status.state in {"interrupted", "trained"}:
         return entry.status.state
     return entry.phase
+
+
+def _last_word(entry: Entry) -> str:
+    if entry.status.state == "done" and entry.error:
+        return "probe failed"
+    return "failed" if entry.status.state == "new" else entry.status.state
+
+
+def _work_of(entry: Entry) -> str:
+    status = entry.status
+    if entry.is_probed:
+        return "probing"
+    # Until its process has written a first word, the status is still that of the last attempt.
+    if status.attempt == entry.former_attempt:
+        return "starting"
+    return "evaluating" if 0 < status.total_steps <= status.step else "running"
 
 
 def overall(plan: Plan, entries: list[Entry], jobs: int) -> str:
     """Return the line that stands for the whole sweep, for example `7/10 done, 2 running`."""
     phases = Counter(entry.phase for entry in entries)
     failed = sum(entry.failed for entry in entries)
-    done = plan.counts()["done"] + phases["over"] - failed
+    before = sum(entry.planned.state == "done" for entry in entries)  # here for their probes
+    done = plan.counts()["done"] - before + phases["over"] - failed
     parts = [f"{done}/{len(plan.runs)} done", f"{phases['running']} running"]
     if phases["elsewhere"]:
         parts.append(f"{phases['elsewhere']} run by another launch")
@@ -182,6 +195,8 @@ def _seconds_left(plan: Plan, entries: list[Entry], jobs: int) -> float | None:
         for entry in entries
         if _open(entry)
     ]
+    if left and not any(left):
+        return None  # Only evaluations and probes are left.
     return max(sum(left) / jobs, *left) if left else 0.0
 
 
@@ -220,7 +235,8 @@ def _sentence(entry: Entry) -> str:
     cell, status = entry.planned.cell, entry.status
     parts = [f"{time.strftime('%H:%M:%S')} {cell.variant.label} seed {cell.seed}: {word_of(entry)}"]
     if entry.phase == "elsewhere":
-        parts = [f"{parts[0]}, run by another launch (process {status.pid})"]
+        process = "" if entry.is_probed else f" (process {status.pid})"
+        parts = [f"{parts[0]}, run by another launch{process}"]
     if status.total_steps:
         parts.append(f"step {status.step}/{status.total_steps}")
     if status.loss is not None:

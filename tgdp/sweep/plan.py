@@ -10,6 +10,7 @@ from pathlib import Path
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, Sweep
 from tgdp.sweep.estimate import Estimate, estimate_seconds
+from tgdp.sweep.probes import Probe, missing
 from tgdp.sweep.state import read_state
 from tgdp.training.run_directory import RunDirectory, State, Status
 
@@ -34,11 +35,15 @@ class PlannedRun:
         cell: Row, seed and resolved configuration.
         folder: Where the run directories are.
         status: The newest record in it; `state` is what the plan goes by.
+        probes: Those that are asked for.
+        missing: Those of them that it has not been measured by.
     """
 
     cell: Cell
     folder: Path
     status: Status
+    probes: tuple[Probe, ...] = ()
+    missing: tuple[Probe, ...] = ()
 
     @property
     def run(self) -> RunDirectory:
@@ -74,7 +79,11 @@ class Plan:
     def todo(self) -> tuple[PlannedRun, ...]:
         """Return the runs that a launch would start, or wait for where somebody else runs them."""
         settled = {"done", "failed", "diverged"} - self.retry
-        return tuple(planned for planned in self.runs if planned.state not in settled)
+        return tuple(
+            planned
+            for planned in self.runs
+            if planned.state not in settled or (planned.state == "done" and planned.missing)
+        )
 
     def seconds_left(self, planned: PlannedRun) -> float | None:
         """Return the seconds one run still needs; None where nothing like it has finished."""
@@ -96,7 +105,11 @@ class Plan:
 
 
 def make_plan(
-    sweep: Sweep, cells: tuple[Cell, ...], results: Path, retry: frozenset[State] = frozenset()
+    sweep: Sweep,
+    cells: tuple[Cell, ...],
+    results: Path,
+    retry: frozenset[State] = frozenset(),
+    probes: tuple[Probe, ...] = (),
 ) -> Plan:
     """Return the plan of a sweep; nothing is written.
 
@@ -105,10 +118,14 @@ def make_plan(
         cells: Its expansion over one base.
         results: Results folder, where `runs/` lies.
         retry: States that count as work to do, of `failed` and `diverged`.
+        probes: What every run is to be measured by, once it is done.
+
+    Raises:
+        UserError: An evaluation that a run has kept cannot be read.
     """
     folder = results / "runs"
     known = _known_runs(folder)
-    runs = tuple(_look_at(cell, folder, known) for cell in _without_twins(cells))
+    runs = tuple(_look_at(cell, folder, known, probes) for cell in _without_twins(cells))
     return Plan(sweep, runs, estimate_seconds(sweep, runs, results), retry)
 
 
@@ -144,8 +161,12 @@ def _without_twins(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
     return tuple(first.values())
 
 
-def _look_at(cell: Cell, folder: Path, known: frozenset[str]) -> PlannedRun:
-    planned = PlannedRun(cell, folder, NEVER_STARTED)
+def _look_at(
+    cell: Cell, folder: Path, known: frozenset[str], probes: tuple[Probe, ...]
+) -> PlannedRun:
+    planned = PlannedRun(cell, folder, NEVER_STARTED, probes, probes)
     if cell.signature not in known:
         return planned
-    return replace(planned, status=read_state(planned.run))
+    run = planned.run
+    left = missing(run, cell.config.data.fingerprint, probes)
+    return replace(planned, status=read_state(run), missing=left)

@@ -6,64 +6,22 @@ every slot that is free, watches the run directories, and passes on requests to 
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterable
 
 from tgdp.config import dump, override
-from tgdp.sweep.backends import Backend, Handle
+from tgdp.sweep.backends import Backend, Work
+from tgdp.sweep.entry import BADLY, Entry
 from tgdp.sweep.job import Job
-from tgdp.sweep.logs import last_words
+from tgdp.sweep.logs import error_size
 from tgdp.sweep.machine import Slots
 from tgdp.sweep.plan import PlannedRun
-from tgdp.sweep.stages import IN_TWO, Stage, next_stage
-from tgdp.sweep.state import read_state
+from tgdp.sweep.probe_job import ProbeJob
+from tgdp.sweep.stages import IN_TWO, Stages
 from tgdp.sweep.stop import StopRequest, stop_on_signals
-from tgdp.training.run_directory import State, Status
 
 PAUSE_S = 0.2
 REPEAT_STOP_S = 1.0
 """A stop that finds a job in the instant before its handlers stand is lost; it is said again."""
-
-OVER: tuple[State, ...] = ("done", "failed", "diverged")
-"""What a job may leave behind that another one would not change."""
-
-Phase = Literal["waiting", "running", "elsewhere", "over"]
-
-
-@dataclass
-class Entry:
-    """A run in the queue.
-
-    Attributes:
-        planned: What the plan says about it.
-        phase: `waiting` for a slot, `running` in one, `elsewhere`: another launch runs it, `over`.
-        status: What its run directory said when last looked at.
-        error: Why it did not end as it should, in one line.
-        started: Monotonic time and optimiser step at which this launch began to watch it.
-        stage: What its newest job does.
-    """
-
-    planned: PlannedRun
-    phase: Phase = "waiting"
-    status: Status = field(default_factory=Status)
-    error: str = ""
-    started: tuple[float, int] = (0.0, 0)
-    slot: int = -1
-    handle: Handle | None = None
-    former_attempt: int = -1
-    stage: Stage | None = None
-
-    def look(self) -> Status:
-        """Read the status anew."""
-        self.status = read_state(self.planned.run)
-        return self.status
-
-    @property
-    def failed(self) -> bool:
-        """Whether the run is over without a result, and not because of a request to stop."""
-        return self.phase == "over" and self.status.state != "done"
-
 
 Observer = Callable[[list[Entry], bool], None]
 """Gets the entries, and whether somebody asked to stop."""
@@ -77,7 +35,7 @@ class Queue:
         backend: Where.
         slots: How many at once, and what each gets.
         observer: Called after every look at the runs.
-        stages: The jobs of a run, one after the other.
+        stages: What the jobs of a run do.
     """
 
     def __init__(
@@ -86,7 +44,7 @@ class Queue:
         backend: Backend,
         slots: Slots,
         observer: Observer,
-        stages: Sequence[Stage] = IN_TWO,
+        stages: Stages = IN_TWO,
     ) -> None:
         self.entries = [Entry(planned, status=planned.status) for planned in runs]
         self.stop = StopRequest()
@@ -133,10 +91,13 @@ class Queue:
     def _is_free(self, entry: Entry) -> bool:
         """Return whether the run is nobody's: another launch may have begun or ended it."""
         former, now = entry.status, entry.look()
-        if now.state == "running":
+        if entry.is_taken():
             entry.phase, entry.started = "elsewhere", (time.monotonic(), now.step)
-        elif now.state in OVER and (now.state == "done" or now.attempt > former.attempt):
-            self._end(entry)
+        elif now.state in BADLY:
+            if now.attempt > former.attempt:
+                entry.end()
+        elif entry.left(self._stages) is None:
+            entry.end()
         return entry.phase == "waiting"
 
     def _start(self, entry: Entry, slot: int) -> None:
@@ -148,12 +109,19 @@ class Queue:
         entry.phase, entry.slot = "running", slot
         entry.started = (time.monotonic(), entry.status.step)
         entry.former_attempt = entry.status.attempt
+        entry.known_errors = error_size(run)
+        entry.stage = entry.left(self._stages)
         self._observer(self.entries, self.stop())
-        entry.stage = stage = next_stage(self._stages, entry.status)
-        words = (str(run.path.resolve()), text, stage.execute, os.getpid(), gpu)
-        job = Job(*words, settled=stage.settled, leaves=stage.leaves)
-        entry.handle = self._backend.start(job, run, threads)
+        entry.handle = self._backend.start(self._job(entry, text, gpu), run, threads)
         entry.look()
+
+    def _job(self, entry: Entry, config: str, gpu: str) -> Work:
+        stage, folder = entry.stage, str(entry.planned.run.path.resolve())
+        assert stage is not None
+        if stage == self._stages.probe:
+            return ProbeJob(folder, config, entry.missing(), stage.execute, os.getpid(), gpu)
+        words = (folder, config, stage.execute, os.getpid(), gpu)
+        return Job(*words, settled=stage.settled, leaves=stage.leaves)
 
     def _collect(self, entry: Entry) -> None:
         # Asked before the status is read, or the last words of a job could be missed.
@@ -162,19 +130,16 @@ class Queue:
         if entry.phase == "running" and not ended:
             return
         entry.handle = None
-        if now.state == "running":
+        if entry.is_taken():
             # The job found the run taken and left.
             entry.phase = "elsewhere"
-        elif now.state in OVER:
-            self._end(entry)
-        elif self.stop() or entry.phase == "elsewhere" or _came_to_its_end(entry):
+        elif now.state in BADLY or (left := entry.left(self._stages)) is None:
+            entry.end()
+        elif self.stop() or entry.phase == "elsewhere" or left != entry.stage:
+            # Its job came to its end, where something else is left now.
             entry.phase = "waiting"
         else:
-            self._end(entry)
-
-    def _end(self, entry: Entry) -> None:
-        entry.phase = "over"
-        entry.error = "" if entry.status.state == "done" else _why(entry)
+            entry.end()
 
     def _ask_to_stop(self) -> None:
         now = time.monotonic()
@@ -191,16 +156,3 @@ class Queue:
             if entry.handle is not None:
                 entry.handle.kill()
             entry.look()
-
-
-def _came_to_its_end(entry: Entry) -> bool:
-    """Return whether a job did its part, so that the next one can do its own."""
-    return entry.stage is not None and entry.status.state == entry.stage.leaves
-
-
-def _why(entry: Entry) -> str:
-    if entry.status.attempt == entry.former_attempt:
-        return f"did not start: {last_words(entry.planned.run)}"
-    if entry.status.state in OVER:
-        return entry.status.error
-    return "its process ended before the run was done (killed, or out of memory?)"

@@ -1,7 +1,7 @@
 """From command line words to the configuration that every row of a sweep starts from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ class Base:
         config: The configuration, before a row and a seed change it.
         notes: What the user must know about it, one sentence each.
         embedded: Whether the data is the embedded benchmark, which is made when it is missing.
+        splits: Splits of the data, and the number of clips in each.
     """
 
     config: Config
     notes: tuple[str, ...] = ()
     embedded: bool = False
+    splits: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
@@ -76,7 +78,7 @@ def resolve_base(sweep: Sweep, words: Words, results: Path) -> Base:
     # ... and a split named through `--set` wins over the default.
     config = override(override(config, chosen, f"data folder {folder}"), every_row, where)
     _check_splits(config, splits)
-    return Base(named_by_content(config), _notes(config, splits), words.data is None)
+    return Base(named_by_content(config), _notes(config, splits), words.data is None, splits)
 
 
 def without_data(sweep: Sweep, words: Words) -> Config:

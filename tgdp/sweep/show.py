@@ -46,11 +46,13 @@ def colored(state: str) -> str:
 
 def plan_table(plan: Plan) -> "Table":
     """Return the table of `--dry-run`: a line a run."""
-    table = _table(plan, "row", "seed", "run", "state", "estimate")
+    probes = ("probes missing",) if _probes_asked(plan) else ()
+    table = _table(plan, "row", "seed", "run", "state", "estimate", *probes)
     for planned in plan.runs:
         left = plan.seconds_left(planned)
         shown = "-" if planned.state == "done" else clock(left)
-        table.add_row(*_names(planned), colored(planned.state), shown)
+        cells = (colored(planned.state), shown, *(str(len(planned.missing)) for _ in probes))
+        table.add_row(*_names(planned), *cells)
     return table
 
 
@@ -72,12 +74,12 @@ def status_rows(plan: Plan) -> list[dict[str, Any]]:
 
 def summary(plan: Plan, jobs: int) -> tuple[str, ...]:
     """Return the totals under the plan: states, estimated time, what is left out and why."""
-    lines = [f"{len(plan.runs)} runs: {counted(plan.counts())}."]
+    lines = [f"{len(plan.runs)} runs: {counted(plan.counts())}.", *_probe_lines(plan)]
     wall = plan.wall_seconds(jobs)
-    if plan.todo():
+    if any(run.state != "done" for run in plan.todo()):
         known = f"about {clock(wall)} with {jobs} at once; from {plan.estimate.origin}"
         lines.append(f"Time left: {plan.estimate.origin if wall is None else known}.")
-    else:
+    elif not plan.todo():
         lines.append("Nothing left to run.")
     for state in ENDED_BADLY:
         number = plan.counts()[state]
@@ -86,13 +88,27 @@ def summary(plan: Plan, jobs: int) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _probes_asked(plan: Plan) -> int:
+    return sum(len(run.probes) for run in plan.runs)
+
+
+def _probe_lines(plan: Plan) -> list[str]:
+    """Return which probes are asked for and how many are missing; their time is not known."""
+    asked = _probes_asked(plan)
+    if not asked:
+        return []
+    names = ", ".join(map(str, plan.runs[0].probes))
+    number = sum(len(run.missing) for run in plan.runs)
+    return [f"{asked} probes ({names}): {asked - number} done, {number} missing."]
+
+
 def _table(plan: Plan, *columns: str) -> "Table":
     from rich import box
     from rich.table import Table
 
     table = Table(title=f"{plan.sweep.name}: {plan.sweep.question}", box=box.SIMPLE_HEAD)
     for name in columns:
-        right = name in {"seed", "estimate", "step", "loss", "time", "jobs"}
+        right = name in {"seed", "estimate", "probes missing", "step", "loss", "time", "jobs"}
         width = NEVER_CUT.get(name)
         table.add_column(name, justify="right" if right else "left", min_width=width)
     return table

@@ -17,7 +17,7 @@ from tgdp.config import Config, dump, load, override
 from tgdp.errors import DivergedError, UserError
 from tgdp.presets import tiny
 from tgdp.sweep.job import Job
-from tgdp.sweep.stages import IN_TWO, Stage, next_stage
+from tgdp.sweep.stages import IN_TWO, Stage
 from tgdp.sweep.state import read_state
 from tgdp.sweep.stop import is_alive
 from tgdp.training.run_directory import RunDirectory
@@ -260,11 +260,11 @@ def test_a_run_that_is_trained_is_left_to_the_job_that_evaluates_it(make_job) ->
 def test_what_is_left_to_do_is_told_by_what_is_saved(make_job) -> None:
     run, job = make_job(lambda *_: False)
     job()
-    for saved, state, stage in ((4, "interrupted", IN_TWO[0]), (5, "trained", IN_TWO[1])):
+    for saved, state, stage in ((4, "interrupted", IN_TWO.train), (5, "trained", IN_TWO.evaluate)):
         run.set_status(replace(run.status(), state="interrupted", total_steps=5, saved=saved))
         assert run.status().state == read_state(run).state == state
         failed = replace(run.status(), state="failed")
-        assert next_stage(IN_TWO, run.status()) == next_stage(IN_TWO, failed) == stage
+        assert IN_TWO.next(run.status()) == IN_TWO.next(failed) == stage
     run.result_file.write_text("{}")
     assert read_state(run).state == "done"
 

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from tgdp.presets import tiny
 from tgdp.sweep.declare import expand
+from tgdp.sweep.entry import Entry
 from tgdp.sweep.live import LiveTable, PlainLines, open_display, overall, word_of
 from tgdp.sweep.plan import make_plan
-from tgdp.sweep.queue import Entry
 from tgdp.sweep.show import clock, plan_table, status_rows, status_table
 
 
