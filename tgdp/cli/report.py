@@ -9,6 +9,7 @@ from tgdp.cli import pictures
 
 if TYPE_CHECKING:
     from tgdp.report.produce import Made
+    from tgdp.sweep.declare import Sweep
     from tgdp.sweep.track import SyncReport
 
 app = typer.Typer(
@@ -41,12 +42,19 @@ def tables(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Changed keys.", metavar="KEY=VALUE")
     ] = None,
+    sanity: Annotated[
+        bool,
+        typer.Option(
+            "--sanity",
+            help="Rows below: chance, one vector for all, an untrained encoder, the true causes.",
+        ),
+    ] = False,
     results: Results = RESULTS,
 ) -> None:
     """Write tables as markdown, csv and LaTeX, with the published value beside ours.
 
     Without --preset, --data and --set: every table that was ever asked for, the newest under the
-    plain name of its sweep.
+    plain name of its sweep. Probes that its runs have stand behind the columns of a sweep.
 
     Example: [bold]tgdp-report tables masking --preset tiny[/bold]
     """
@@ -60,11 +68,24 @@ def tables(
         produce.ask(results, wanted, preset, data, tuple(assignments or ()))
     else:
         _sync(results)
-    made = produce.write(results, wanted)
+    made = _with_sanity(results, wanted) if sanity else produce.write(results, wanted)
     for one in made:
         out.print(console.Fitted(one.table))
         _list([*one.tables, *one.figures])
     _next_of(made)
+
+
+def _with_sanity(results: Path, wanted: "list[Sweep]") -> "list[Made]":
+    from functools import partial
+
+    from rich.console import Console
+
+    from tgdp.report import produce, sanity
+
+    with Console(stderr=True).status("Writing the tables ...") as status:
+        warn = partial(typer.echo, err=True)
+        sane = partial(sanity.rows, results, progress=status.update, warn=warn)
+        return produce.write(results, wanted, sane)
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """From the store to files, and back into the store: what `tgdp-report` and a sweep's end do."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tgdp.data.files import write_whole
@@ -10,7 +10,7 @@ from tgdp.errors import UserError
 from tgdp.report import figures, latex, markdown, notes, published, trace, views
 from tgdp.report.build import build
 from tgdp.report.collect import collect
-from tgdp.report.table import Table
+from tgdp.report.table import Row, Table
 from tgdp.sweep import track
 from tgdp.sweep.declare import Sweep, expand
 from tgdp.sweep.discover import load_sweep, sweep_names
@@ -19,6 +19,8 @@ from tgdp.sweep.track_summary import Summary, Update
 
 DRAWN = (".png", ".pdf", "-probes.png", "-probes.pdf")
 """Endings of the figures of a table."""
+
+Sane = Callable[[Table, track.Tracked], tuple[Row, ...]]
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,13 @@ class Made:
     figures: tuple[Path, ...] = ()
 
 
-def write(results: Path, wanted: Sequence[Sweep]) -> list[Made]:
+def write(results: Path, wanted: Sequence[Sweep], sane: Sane | None = None) -> list[Made]:
     """Write the tables and figures of some sweeps and put them into the store, newest first.
 
     Args:
         results: The results folder.
         wanted: The sweeps.
+        sane: Returns the sanity rows of a table, where they are asked for.
 
     Raises:
         UserError: The store cannot be reached, or a file cannot be written.
@@ -56,6 +59,8 @@ def write(results: Path, wanted: Sequence[Sweep]) -> list[Made]:
         for place, summary in enumerate(mine):
             cells = collect(tracked, summary)
             built = build(sweep, summary, cells, shelf)
+            if sane is not None:
+                built = [replace(table, sanity=sane(table, tracked)) for table in built]
             stem = sweep.name if place == 0 else other_stem(summary)
             for old in (other_stem(summary), stem, *(f"{stem}-{n}" for n in range(2, 9))):
                 _forget(results, old)

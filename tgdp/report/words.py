@@ -9,6 +9,14 @@ from tgdp.report.table import Entry, Row, Table
 
 DASH = "—"
 
+SANITY = {
+    "chance": "what guessing gets",
+    "mean embedding": "one vector for all clips, ties counted against us",
+    "untrained": "the encoder as each seed makes it",
+    "oracle": "the causes that sound and picture share",
+}
+"""What the rows below a table are."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -107,6 +115,9 @@ def caption(table: Table) -> list[str]:
     ]
     if chance := _chance(table):
         lines.append(f"Chance level{chance}.")
+    if table.sanity:
+        told = (f"{row.label}, {SANITY[row.label]}" for row in table.sanity)
+        lines.append(f"Below the rows: {'; '.join(told)}.")
     if table.on_training_clips:
         lines.append("Retrieval among the training clips: this measures memory, not transfer.")
     if theirs_on := _theirs_on(table):
