@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tgdp.cli import pictures
+from tgdp.cli import classes, pictures
 
 if TYPE_CHECKING:
     from tgdp.report.produce import Made
@@ -105,6 +105,7 @@ def figures(sweeps: Sweeps = None, results: Results = RESULTS) -> None:
 app.command()(pictures.reconstructions)
 app.command()(pictures.priorities)
 app.command()(pictures.gallery)
+app.command()(classes.classes)
 
 
 @app.command()

@@ -72,6 +72,17 @@ def keep(run: RunDirectory, results: Path, kind: Kind, png: bytes) -> Kept:
     """
     file = run.path / FOLDER / f"{kind}.png"
     write(file, png)
+    return bring(run, results, file)
+
+
+def bring(run: RunDirectory, results: Path, file: Path) -> Kept:
+    """Bring a run with all of its pictures into the tracking store.
+
+    Args:
+        run: The run.
+        results: The results folder, where the run lies in none.
+        file: The picture that is asked about.
+    """
     try:
         report = track.sync(results_of(run, results), [run.path])
     except UserError as error:

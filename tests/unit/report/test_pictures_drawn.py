@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from analysis import panels
+from tests.drawn_text import text_boxes
 from tgdp.errors import UserError
 from tgdp.evaluation.picture_arrays import (
     FilledIn,
@@ -113,29 +114,6 @@ def test_nothing_is_written_over_anything_else(monkeypatch):
             assert box.x1 <= figure.bbox.x1, words
             for other, second in boxes[number + 1 :]:
                 assert not box.overlaps(second), (words, other)
-
-
-def text_boxes(figure):
-    """Every piece of visible text and where it stands."""
-    from matplotlib.text import Text
-
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    found = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
-    boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in found]
-    # Ticks outside the range are objects too, but are not drawn.
-    drawn = set()
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            for tick in axis._update_ticks():
-                drawn |= {id(tick.label1), id(tick.label2)}
-    ticks = {id(t) for a in figure.axes for x in (a.xaxis, a.yaxis) for t in tick_labels(x)}
-    keep = [id(t) not in ticks or id(t) in drawn for t in found]
-    return [box for box, kept in zip(boxes, keep, strict=True) if kept]
-
-
-def tick_labels(axis):
-    return [label for tick in axis.get_major_ticks() for label in (tick.label1, tick.label2)]
 
 
 def test_low_frequencies_are_at_the_bottom():
