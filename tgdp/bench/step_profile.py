@@ -16,6 +16,7 @@ from tgdp.training.step import Batch
 COSTLIEST = 10
 
 UPDATE = "optimiser, teacher"
+ELEMENTWISE = "norms, elementwise"
 PARTS = ("Optimizer.step", "_foreach_", "clip_grad", "teacher update", "_amp_")
 """In the name of an operation or of one around it: what is done to the parameters."""
 
@@ -25,10 +26,12 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("attention", r"attention|flash|fmha|sdpa"),
     (UPDATE, r"multi_tensor|adam|_foreach_"),
     ("matrix products", r"gemm|nvjet|cutlass|xmma|conv|wgrad|dgrad|::addmm|::mm$|::bmm|linear"),
+    # Before copies: Triton's names tell all that is fused, conversions of a type among it.
+    (ELEMENTWISE, r"norm|gelu|softmax"),
     ("copies", r"mem(cpy|set)|copy|::cat$|CatArray|gather|scatter|index|::clone|::contiguous|fill"),
     (
-        "norms, elementwise",
-        r"norm|gelu|softmax|elementwise|reduce|triton|cpp_fused|::(add|sub|mul|div|pow|sum|mean|var"
+        ELEMENTWISE,
+        r"elementwise|reduce|triton|cpp_fused|::(add|sub|mul|div|pow|sum|mean|var"
         r"|neg|exp|log|sqrt|rsub|square|where|eq|ge|lt|lt|bitwise|__)",
     ),
 )
@@ -55,7 +58,7 @@ class Spent:
 
     Attributes:
         name: Of the kernel or the operation.
-        around: Names of the operations around it.
+        around: Names of the operations around it, of an operation of the CPU.
         micros: Microseconds.
     """
 
@@ -91,7 +94,7 @@ def profile_steps(take: Take, batch: Batch, num: int, seconds: Sequence[float]) 
         if device.type == "cuda":
             torch.cuda.synchronize(device)
     events: Any = profiler.events()
-    spent = list(_on_gpu(events) if device.type == "cuda" else _on_cpu(events))
+    spent = list(on_gpu(events) if device.type == "cuda" else _on_cpu(events))
     return summarise(spent, num, statistics.median(seconds) if device.type == "cuda" else None)
 
 
@@ -123,12 +126,14 @@ def _on_cpu(events: Iterable[Any]) -> Iterator[Spent]:
         yield Spent(event.name, _around(event), event.self_cpu_time_total)
 
 
-def _on_gpu(events: Iterable[Any]) -> Iterator[Spent]:
+def on_gpu(events: Iterable[Any]) -> Iterator[Spent]:
+    """Yield the time of every kernel among what the profiler saw.
+
+    Not by way of the operations that start them: nothing of torch's starts Triton's kernels.
+    """
     for event in events:
-        for kernel in event.kernels:
-            if kernel.name == event.name:
-                continue  # A named stretch of the program, drawn on the GPU's line of time as well
-            yield Spent(kernel.name, (event.name, *_around(event)), kernel.duration)
+        if event.device_type.name == "CUDA" and not event.is_user_annotation:
+            yield Spent(event.name, (), event.time_range.elapsed_us())
 
 
 def _around(event: Any) -> tuple[str, ...]:

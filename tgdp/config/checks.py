@@ -68,6 +68,10 @@ def _training(config: "Config") -> Iterator[Problem]:
         f"training.accumulation {training.accumulation} leaves parts of a single pair, which has "
         "no negatives; lower it or raise training.batch_size",
     )
+    yield (
+        training.residual == "bfloat16" and training.precision != "bfloat16",
+        f"training.residual bfloat16 needs training.precision bfloat16, not {training.precision}",
+    )
 
 
 def _masks(config: "Config") -> Iterator[Problem]:

@@ -52,6 +52,9 @@ class TrainingConfig(Section):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="autocast type; 'float16' with a loss scaler"
     )
+    residual: Literal["float32", "bfloat16"] = added(
+        "float32", "type of the tokens that layers add to; 'bfloat16' moves half the memory"
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 Stream = Literal["shared", "audio", "image"]
 Direction = Literal["patch_to_cls", "cls_to_patch"]
+Residual = Literal["float32", "bfloat16"]
 
 
 class Attention(nn.Module):
@@ -133,8 +134,62 @@ class Block(nn.Module):
         self, tokens: Float[Tensor, "B N D"], num: int | None = None
     ) -> Float[Tensor, "B K D"]:
         """Return the first `num` tokens after the layer, all of them if None."""
+        first, update = self.onward(tokens, None, num)
+        return first + update
+
+    def onward(
+        self, tokens: Float[Tensor, "B N D"], update: Tensor | None, num: int | None = None
+    ) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B K D"]]:
+        """Return the first `num` tokens and what is to be added to them.
+
+        The sum is left to the next layer, whose norm reads it: compiled, sum and norm go through
+        memory once.
+
+        Args:
+            tokens: All tokens.
+            update: What is to be added to them first.
+            num: How many come out; all of them if None.
+        """
+        if update is not None:
+            tokens = tokens + update
         first = tokens[:, :num] + self.attn(self.norm1(tokens), num)
-        return first + self.mlp(self.norm2(first))
+        return first, self.mlp(self.norm2(first))
+
+
+class Layers(nn.ModuleList):
+    """Layers of a branch or of the decoder, one after the other.
+
+    Args:
+        num: How many.
+        width: Token width.
+        num_heads: Heads of each.
+        mlp_ratio: Hidden width over token width.
+        residual: Type of the tokens between them under autocast: `float32` or `bfloat16`.
+    """
+
+    def __init__(
+        self,
+        num: int,
+        width: int,
+        num_heads: int,
+        mlp_ratio: float,
+        residual: Residual,
+    ) -> None:
+        super().__init__(Block(width, num_heads, mlp_ratio) for _ in range(num))
+        self.residual = torch.bfloat16 if residual == "bfloat16" else torch.float32
+
+    def forward(
+        self, tokens: Float[Tensor, "B N D"], num: int | None = None
+    ) -> Float[Tensor, "B K D"]:
+        """Return the first `num` tokens after the last layer, all of them if None."""
+        if torch.is_autocast_enabled(tokens.device.type):
+            tokens = tokens.to(self.residual)
+        update: Tensor | None = None
+        last = len(self) - 1
+        for index, block in enumerate(self):
+            assert isinstance(block, Block)
+            tokens, update = block.onward(tokens, update, num if index == last else None)
+        return tokens[:, :num] if update is None else tokens + update
 
 
 class Norms(nn.ModuleDict):

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tgdp.config import Config
-from tgdp.model.blocks import Block, init_linear
+from tgdp.model.blocks import Layers, init_linear
 from tgdp.model.encoder import Pair
 from tgdp.model.masking import Selection, restore
 from tgdp.model.tokens import Grid, grids, sincos_positions
@@ -27,9 +27,12 @@ class Decoder(nn.Module):
         self.modality_image = nn.Parameter(torch.empty(1, 1, decoder.width))
         self.register_buffer("positions", _positions(decoder.width, *grid), persistent=False)
         self.positions: Tensor
-        self.blocks = nn.ModuleList(
-            Block(decoder.width, decoder.num_heads, model.mlp_ratio)
-            for _ in range(decoder.num_layers)
+        self.blocks = Layers(
+            decoder.num_layers,
+            decoder.width,
+            decoder.num_heads,
+            model.mlp_ratio,
+            config.training.residual,
         )
         self.norm = nn.LayerNorm(decoder.width)
         self.predict_audio = nn.Linear(decoder.width, model.audio_patch**2)
@@ -40,22 +43,26 @@ class Decoder(nn.Module):
 
     def forward(self, joint: Float[Tensor, "B K D"], audio: Selection, image: Selection) -> Pair:
         """Return the predicted pixels of every patch, (B, N, P) for each modality."""
-        tokens, num_audio = self.embed(joint), audio.ids_keep.shape[1]
-        tokens = torch.cat(
-            [
-                restore(tokens[:, :num_audio], self.mask_token, audio.ids_restore)
-                + self.modality_audio,
-                restore(tokens[:, num_audio:], self.mask_token, image.ids_restore)
-                + self.modality_image,
-            ],
-            dim=1,
-        )
-        tokens = tokens + self.positions
-        for block in self.blocks:
-            tokens = block(tokens)
-        tokens = self.norm(tokens)
+        tokens = self.spread(self.embed(joint), audio, image)
+        tokens = self.norm(self.blocks(tokens))
         split = audio.masked.shape[1]
         return Pair(self.predict_audio(tokens[:, :split]), self.predict_image(tokens[:, split:]))
+
+    def spread(
+        self, visible: Float[Tensor, "B K D"], audio: Selection, image: Selection
+    ) -> Float[Tensor, "B N D"]:
+        """Return all tokens in natural order, those of hidden patches the mask token.
+
+        Args:
+            visible: Embedded tokens of the visible patches, audio first.
+            audio: Which audio patches these are.
+            image: Which image patches these are.
+        """
+        num_audio = audio.ids_keep.shape[1]
+        sound = restore(visible[:, :num_audio], self.mask_token, audio.ids_restore)
+        sight = restore(visible[:, num_audio:], self.mask_token, image.ids_restore)
+        tokens = torch.cat([sound + self.modality_audio, sight + self.modality_image], dim=1)
+        return tokens + self.positions
 
 
 def _positions(width: int, audio: Grid, image: Grid) -> Tensor:

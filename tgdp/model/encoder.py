@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tgdp.config import Config, ModelConfig
-from tgdp.model.blocks import Block, Direction, JointBlock, Norms, Stream, init_linear
+from tgdp.model.blocks import Direction, JointBlock, Layers, Norms, Residual, Stream, init_linear
 from tgdp.model.tokens import PatchEmbed, as_picture, grids
 
 Modality = Literal["audio", "image"]
@@ -27,18 +27,18 @@ class Branch(nn.Module):
     Args:
         model: Sizes; with mean pooling there is no CLS.
         patch_embed: Turns the input into tokens.
+        residual: Type of the tokens between the layers under autocast.
     """
 
-    def __init__(self, model: ModelConfig, patch_embed: PatchEmbed) -> None:
+    def __init__(self, model: ModelConfig, patch_embed: PatchEmbed, residual: Residual) -> None:
         super().__init__()
         self.patch_embed = patch_embed
         self.num_cls = int(model.pooling == "cls")
         self.drop_registers = not model.keep_registers
         self.cls_token = nn.Parameter(torch.empty(1, self.num_cls, model.width))
         self.register_tokens = nn.Parameter(torch.empty(1, model.num_registers, model.width))
-        self.blocks = nn.ModuleList(
-            Block(model.width, model.num_heads, model.mlp_ratio)
-            for _ in range(model.modality_layers)
+        self.blocks = Layers(
+            model.modality_layers, model.width, model.num_heads, model.mlp_ratio, residual
         )
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.register_tokens)  # Upstream: unit normal, unlike the CLS token
@@ -60,11 +60,7 @@ class Branch(nn.Module):
         # Attention does not care about order: what comes out stands first, and the last layer
         # computes nothing else. Upstream: it computes all, and what is not wanted is cut off.
         tokens = torch.cat([*wanted, *others], dim=1)
-        num = sum(part.shape[1] for part in wanted)
-        last = len(self.blocks) - 1
-        for index, block in enumerate(self.blocks):
-            tokens = block(tokens, num if index == last else None)
-        return tokens[:, :num]
+        return self.blocks(tokens, sum(part.shape[1] for part in wanted))
 
 
 class Heads(nn.ModuleDict):
@@ -73,13 +69,11 @@ class Heads(nn.ModuleDict):
     Source: CAV-MAE Sync; the released TG-DP code offers them and its script leaves them out.
     """
 
-    def __init__(self, model: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, residual: Residual) -> None:
+        num, width = model.contrastive_head_layers, model.width
         super().__init__(
             {
-                modality: nn.ModuleList(
-                    Block(model.width, model.num_heads, model.mlp_ratio)
-                    for _ in range(model.contrastive_head_layers)
-                )
+                modality: Layers(num, width, model.num_heads, model.mlp_ratio, residual)
                 for modality in MODALITIES
             }
         )
@@ -97,13 +91,18 @@ class Encoder(nn.Module):
         model, grid = config.model, grids(config)
         self.num_cls = int(model.pooling == "cls")
         self.num_registers = model.num_registers if model.keep_registers else 0
-        self.audio = Branch(model, PatchEmbed(1, model.audio_patch, grid.audio, model.width))
-        self.image = Branch(model, PatchEmbed(3, model.image_patch, grid.image, model.width))
+        residual = config.training.residual
+        self.audio = Branch(
+            model, PatchEmbed(1, model.audio_patch, grid.audio, model.width), residual
+        )
+        self.image = Branch(
+            model, PatchEmbed(3, model.image_patch, grid.image, model.width), residual
+        )
         self.joint = nn.ModuleList(
             JointBlock(model.width, model.num_heads, model.mlp_ratio)
             for _ in range(model.joint_layers)
         )
-        self.heads = Heads(model)
+        self.heads = Heads(model, residual)
         self.norms = Norms(model.width)
         self.apply(init_linear)
 
@@ -173,8 +172,9 @@ class Encoder(nn.Module):
 
         Source: released lines 767 to 839 (`forward_feat`), beside the CLS.
         """
-        for block in [*self._joint_blocks(), *self._head(modality)]:
-            tokens = block(tokens, modality) if isinstance(block, JointBlock) else block(tokens)
+        for block in self._joint_blocks():
+            tokens = block(tokens, modality)
+        tokens = self._head(modality)(tokens)
         num_patches = tokens.shape[1] - self.num_cls - self.num_registers
         return self.norms[modality](self._split(tokens, num_patches)[0])
 
@@ -221,16 +221,14 @@ class Encoder(nn.Module):
             tokens = block(tokens, stream)
         return last(tokens, stream, num)
 
-    def _head(self, modality: Modality) -> list[Block]:
-        return [block for block in self.heads[modality].children() if isinstance(block, Block)]
+    def _head(self, modality: Modality) -> Layers:
+        head = self.heads[modality]
+        assert isinstance(head, Layers)
+        return head
 
     def _pool(self, tokens: Tensor, modality: Modality, num: int) -> Tensor:
         """Return the mean of the first `num` tokens behind the head, normed before it is taken."""
-        head = self._head(modality)
-        for block in head[:-1]:
-            tokens = block(tokens)
-        for block in head[-1:]:
-            tokens = block(tokens, num)
+        tokens = self._head(modality)(tokens, num)
         return self.norms[modality](tokens).mean(dim=1)
 
     def _num_pooled(self, tokens: Tensor) -> int:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -47,6 +48,16 @@ def patchify(picture: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "B 
     cells = picture.reshape(batch, channels, height // patch, patch, width // patch, patch)
     # (B, C, rows, p, columns, q) -> (B, rows, columns, p, q, C)
     return cells.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, patch * patch * channels)
+
+
+def patchify_channels_first(
+    picture: Float[Tensor, "B C H W"], patch: int
+) -> Float[Tensor, "B N P"]:
+    """Return the pixels of every patch, row by row, colours outermost, as kernels have them."""
+    batch, channels, height, width = picture.shape
+    cells = picture.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    # (B, C, rows, p, columns, q) -> (B, rows, columns, C, p, q)
+    return cells.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch * patch)
 
 
 def unpatchify(patches: Float[Tensor, "B N P"], grid: Grid, patch: int) -> Float[Tensor, "B C H W"]:
@@ -101,8 +112,14 @@ class PatchEmbed(nn.Module):
 
     def forward(self, picture: Float[Tensor, "B C H W"]) -> Float[Tensor, "B N D"]:
         """Return the tokens of every patch, row by row."""
-        tokens = self.proj(picture).flatten(2).transpose(1, 2)
-        return tokens + self.positions + self.modality
+        return self._project(picture) + self.positions + self.modality
+
+    def _project(self, picture: Tensor) -> Tensor:
+        if not picture.is_cuda:
+            return self.proj(picture).flatten(2).transpose(1, 2)
+        # The same as a matrix product: cuDNN takes eight times as long for the convolution.
+        patches = patchify_channels_first(picture, self.proj.kernel_size[0])
+        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
 
 
 def as_picture(audio: Float[Tensor, "B T F"]) -> Float[Tensor, "B 1 F T"]:

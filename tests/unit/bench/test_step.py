@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from tgdp.bench.step_cases import (
     parse_batches,
     synthetic_batch,
 )
-from tgdp.bench.step_profile import UPDATE, Spent, summarise
+from tgdp.bench.step_profile import UPDATE, Spent, on_gpu, summarise
 from tgdp.bench.step_race import Race, run_race
 from tgdp.bench.step_rows import HEADINGS, OUT_OF_MEMORY, Row, append_csv, quartiles, table
 from tgdp.errors import UserError
@@ -227,6 +228,8 @@ def test_a_file_with_other_columns_is_left_alone(tmp_path):
         ("triton_poi_fused_gelu_0", (), "norms, elementwise"),
         ("void at::native::vectorized_elementwise_kernel<...>", (), "norms, elementwise"),
         ("aten::native_layer_norm_backward", (), "norms, elementwise"),
+        ("triton_per_fused__to_copy_add_native_layer_norm_view_5", (), "norms, elementwise"),
+        ("triton_poi_fused__to_copy_6", (), "copies"),
         ("Memcpy DtoD (Device -> Device)", (), "copies"),
         ("aten::copy_", (), "copies"),
         ("aten::gather", (), "copies"),
@@ -268,6 +271,27 @@ def test_a_profile_knows_the_update_of_the_teacher():
     assert profile.idle is None
     assert {"matrix products", "attention", UPDATE} < {name for name, _, _ in profile.kinds}
     assert sum(share for _, _, share in profile.kinds) == pytest.approx(1)
+
+
+def test_every_kernel_of_a_gpu_counts_and_no_stretch_of_the_program():
+    def event(name: str, device: str, micros: float, *, drawn: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(
+            name=name,
+            device_type=SimpleNamespace(name=device),
+            is_user_annotation=drawn,
+            time_range=SimpleNamespace(elapsed_us=lambda: micros),
+        )
+
+    events = [
+        event("aten::mm", "CPU", 900.0),
+        event("nvjet_tst_128x256", "CUDA", 30.0),
+        event("triton_poi_fused_gelu_0", "CUDA", 20.0),  # no operation of torch started it
+        event("Optimizer.step#AdamW.step", "CUDA", 70.0, drawn=True),
+    ]
+    assert [(one.name, one.micros) for one in on_gpu(events)] == [
+        ("nvjet_tst_128x256", 30.0),
+        ("triton_poi_fused_gelu_0", 20.0),
+    ]
 
 
 def test_what_cannot_be_compared_is_refused_before_anything_is_timed():

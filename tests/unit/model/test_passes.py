@@ -2,14 +2,17 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tgdp import presets
 from tgdp.config import Config, override
 from tgdp.model import masking
-from tgdp.model.blocks import Attention, JointBlock
+from tgdp.model.blocks import Attention, JointBlock, Layers
 from tgdp.model.dual_path import Student
 from tgdp.model.passes import Selections, branch_tokens, contrast
 from tgdp.model.teacher import build_teacher, follow, teacher_pass
+from tgdp.model.tokens import Grid, PatchEmbed, patchify_channels_first
+from tgdp.training.learner import build_learner
 
 
 @pytest.fixture
@@ -36,6 +39,48 @@ def test_the_first_tokens_alone_equal_those_of_the_whole_layer():
         for direction in ("cls_to_patch", "patch_to_cls"):
             ranked = block.ranked(tokens, "image", num, 6, direction)
             torch.testing.assert_close(ranked.tokens, whole[:, :num])
+
+
+def test_layers_in_a_row_equal_one_after_the_other():
+    torch.manual_seed(0)
+    layers, tokens = Layers(3, 16, 4, 4.0, "float32"), torch.randn(2, 9, 16)
+    first, second, third = layers
+    before = second(first(tokens))
+    assert torch.equal(layers(tokens), third(before))
+    assert torch.equal(layers(tokens, 2), third(before, 2))
+    assert torch.equal(Layers(0, 16, 4, 4.0, "float32")(tokens, 2), tokens[:, :2])
+
+
+def test_the_residual_has_its_type_under_autocast_and_there_alone():
+    torch.manual_seed(0)
+    tokens = torch.randn(2, 9, 16)
+    for word, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        layers = Layers(2, 16, 4, 4.0, word)
+        assert layers(tokens).dtype == torch.float32
+        with torch.autocast("cpu", torch.bfloat16):
+            assert layers(tokens).dtype == kind
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_patches_by_a_matrix_product_are_those_of_the_convolution(channels):
+    # What a GPU does; here there may be none.
+    torch.manual_seed(0)
+    embed, picture = PatchEmbed(channels, 8, Grid(2, 3), 12), torch.randn(2, channels, 16, 24)
+    weight, bias = embed.proj.weight.flatten(1), embed.proj.bias
+    product = F.linear(patchify_channels_first(picture, 8), weight, bias)
+    torch.testing.assert_close(product, embed.proj(picture).flatten(2).transpose(1, 2))
+
+
+def test_untrained_weights_stay_those_that_runs_of_a_seed_began_with():
+    # Parts made in another order would get other random numbers: every run would be another one.
+    weights = dict(build_learner(presets.tiny(), torch.device("cpu")).student.named_parameters())
+    first = {
+        "encoder.audio.patch_embed.proj.weight": [0.116647, 0.082691],
+        "encoder.image.patch_embed.proj.weight": [-0.147400, 0.093099],
+        "decoder.predict_image.weight": [0.043166, 0.126350],
+    }
+    for name, values in first.items():
+        assert weights[name].flatten()[:2].tolist() == pytest.approx(values, abs=1e-6)
 
 
 def test_priorities_are_the_row_and_the_column_of_the_attention_matrix():
