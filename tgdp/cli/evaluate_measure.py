@@ -76,13 +76,16 @@ class Found:
         return {"results": self.results, "not_measured": refused}
 
 
-def measure(subject: "Subject", cache: Path, wanted: Wanted) -> Found | None:
+def measure(
+    subject: "Subject", cache: Path, wanted: Wanted, take: Callable[[Result], None]
+) -> Found | None:
     """Return what was wanted, or on every rank but the first None, once its share is embedded.
 
     Args:
         subject: Encoder and data.
         cache: Where features are kept.
         wanted: What to measure.
+        take: Called with each result as soon as it is there: probes of full size take long.
     """
     from tgdp.evaluation.feature_reader import FeatureReader
     from tgdp.training.ranks import find_meeting, open_group
@@ -94,7 +97,7 @@ def measure(subject: "Subject", cache: Path, wanted: Wanted) -> Found | None:
             if ranks.world > 1:
                 _read_ahead(reader, wanted, says=not ranks.is_first)
         # The others are gone: a probe may train for longer than they would wait.
-        return _measure(reader, wanted, say) if ranks.is_first else None
+        return _measure(reader, wanted, say, take) if ranks.is_first else None
 
 
 def _read_ahead(reader: "FeatureReader", wanted: Wanted, *, says: bool) -> None:
@@ -118,15 +121,25 @@ def _read_ahead(reader: "FeatureReader", wanted: Wanted, *, says: bool) -> None:
                 show_error(str(error))
 
 
-def _measure(reader: "FeatureReader", wanted: Wanted, say: Callable[[str], Report]) -> Found:
+def _measure(
+    reader: "FeatureReader",
+    wanted: Wanted,
+    say: Callable[[str], Report],
+    take: Callable[[Result], None],
+) -> Found:
     from tgdp.evaluation.measure import measure_probe, measure_retrieval, measure_sanity
     from tgdp.evaluation.retrieval import PROTOCOL
 
     found = Found()
+
+    def add(result: Result) -> None:
+        found.results.append(result)
+        take(result)
+
     if wanted.retrieval and (got := found.attempt(PROTOCOL, lambda: measure_retrieval(reader))):
-        found.results.append(got)
         if wanted.sanity and (rows := found.attempt("sanity", lambda: measure_sanity(reader))):
             got["sanity"] = rows
+        add(got)
     for settings in wanted.probes:
         what = f"{settings.protocol} of {settings.modality}"
         report = say(f"{what}: {{}} of {{}} probes are trained")
@@ -136,7 +149,7 @@ def _measure(reader: "FeatureReader", wanted: Wanted, say: Callable[[str], Repor
             return measure_probe(reader, splits, _with_task(reader, wanted, settings), report)
 
         if got := found.attempt(what, probe):
-            found.results.append(got)
+            add(got)
     return found
 
 

@@ -1,6 +1,6 @@
 """What `tgdp-eval --record` and `sync` do: keep evaluations, bring them into the store."""
 
-from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ from tgdp.errors import UserError
 
 if TYPE_CHECKING:
     from tgdp.evaluation.subject import Subject
-    from tgdp.training.run_directory import RunDirectory
 
 
 def require_settled(subject: "Subject") -> None:
@@ -30,22 +29,58 @@ def require_settled(subject: "Subject") -> None:
         )
 
 
-def record(subject: "Subject", results: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Keep evaluations, with their run or as those of a file, and bring them into the store.
+class Recorder:
+    """Keeps evaluations as they come, and brings them into the store at the end.
 
     Args:
-        subject: What was measured.
-        results: Its evaluations.
-        folder: The results folder; a run keeps them in its own.
-
-    Raises:
-        UserError: They cannot be written. Where only the store fails, a warning says so.
+        subject: What is measured: of a run, or of a file that belongs to none.
+        folder: The results folder; a run keeps its evaluations in its own.
     """
-    console = Console(stderr=True)
-    if subject.run is None:
-        _record_file(subject, results, folder, console)
-    else:
-        _record_run(subject.run, results, folder, console)
+
+    def __init__(self, subject: "Subject", folder: Path) -> None:
+        self._subject = subject
+        self._folder = folder
+
+    def keep(self, result: dict[str, Any]) -> None:
+        """Keep an evaluation, in place of an earlier one of the same weights, protocol and data.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        from tgdp.evaluation.record import keep
+        from tgdp.sweep.track_evaluation import keep_file
+
+        run = self._subject.run
+        file = (
+            keep_file(self._folder, {**result, **self._file}) if run is None else keep(run, result)
+        )
+        _say(f"Kept: {file}")
+
+    def track(self) -> None:
+        """Bring what was kept into the store; where that fails, a warning says how to later."""
+        from tgdp.evaluation.find import results_of
+        from tgdp.sweep import track
+        from tgdp.sweep.track_evaluation import sync_files
+
+        run = self._subject.run
+        home = self._folder if run is None else results_of(run, self._folder)
+        later = f"{'tgdp-eval' if run is None else 'tgdp-report'} sync --results {home}"
+        try:
+            report = sync_files(home) if run is None else track.sync(home, [run.path])
+        except UserError as error:
+            _say(f"Kept, but not tracked: {error}", "yellow")
+            _say(f"Later: {later}", "yellow")
+            return
+        _say(f"Tracked: {report}")
+        for line in report.skipped:
+            _say(f"  {line}", "yellow")
+
+    @cached_property
+    def _file(self) -> dict[str, str]:
+        from tgdp.evaluation.feature_request import weights_sha256
+
+        sha256 = weights_sha256(self._subject.encoder)
+        return {"file": self._subject.file.name, "weights_sha256": sha256}
 
 
 def sync(folder: Path) -> None:
@@ -56,50 +91,12 @@ def sync(folder: Path) -> None:
     """
     from tgdp.sweep.track_evaluation import sync_files
 
-    Console().print(str(sync_files(folder)), markup=False, soft_wrap=True)
-
-
-def _record_run(
-    run: "RunDirectory", results: Sequence[dict[str, Any]], folder: Path, console: Console
-) -> None:
-    from tgdp.evaluation.find import results_of
-    from tgdp.evaluation.record import keep
-    from tgdp.sweep import track
-
-    for result in results:
-        _say(console, f"Kept: {keep(run, result)}")
-    home = results_of(run, folder)
-    try:
-        report = track.sync(home, [run.path])
-    except UserError as error:
-        _warn(console, error, f"tgdp-report sync --results {home}")
-        return
-    _say(console, f"Tracked: {report}")
+    report = sync_files(folder)
+    _say(f"Tracked: {report}")
     for line in report.skipped:
-        _say(console, f"  {line}", "yellow")
+        _say(f"  {line}", "yellow")
 
 
-def _record_file(
-    subject: "Subject", results: Sequence[dict[str, Any]], folder: Path, console: Console
-) -> None:
-    from tgdp.evaluation.feature_request import weights_sha256
-    from tgdp.sweep.track_evaluation import keep_file, sync_files
-
-    identity = {"file": subject.file.name, "weights_sha256": weights_sha256(subject.encoder)}
-    for result in results:
-        _say(console, f"Kept: {keep_file(folder, {**result, **identity})}")
-    try:
-        report = sync_files(folder)
-    except UserError as error:
-        _warn(console, error, f"tgdp-eval sync --results {folder}")
-        return
-    _say(console, f"Tracked: {report}")
-
-
-def _warn(console: Console, error: UserError, later: str) -> None:
-    _say(console, f"Kept, but not tracked: {error}", "yellow")
-    _say(console, f"Later: {later}", "yellow")
-
-
-def _say(console: Console, words: str, style: str | None = None) -> None:
+def _say(words: str, style: str | None = None) -> None:
+    console = Console(stderr=True)
     console.print(words, style=style, markup=False, highlight=False, soft_wrap=True)

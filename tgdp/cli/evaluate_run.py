@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from rich.console import Console
 
 from tgdp.cli.evaluate_measure import Found, Wanted, measure
-from tgdp.cli.evaluate_record import record, require_settled
+from tgdp.cli.evaluate_record import Recorder, require_settled
 from tgdp.cli.evaluate_tables import retrieval_table, table_of
 from tgdp.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from tgdp.evaluation.probe.settings import Kind, ProbeSettings, Task
-    from tgdp.evaluation.subject import Subject
 
 __all__ = [
     "Output",
@@ -93,62 +92,57 @@ def evaluate_one(source: Source, wanted: Wanted, output: Output) -> None:
     """Measure one thing; print, write and keep it.
 
     Raises:
-        UserError: It cannot be measured, or the file cannot be written.
+        UserError: It cannot be measured, or a file cannot be written.
     """
-    subject = _open(source, output)
-    found = _measure(subject, wanted, output)
+    found = _evaluate(source, wanted, output)
     if found is not None:
-        _finish(subject, found, found.only(), output)
+        _give(found, found.only(), output)
 
 
 def evaluate_all(source: Source, wanted: Wanted, output: Output) -> None:
     """Measure several things; print, write and keep those that can be had, and name the others.
 
     Raises:
-        UserError: None can be measured, or the file cannot be written.
+        UserError: None can be measured, or a file cannot be written.
     """
-    subject = _open(source, output)
-    found = _measure(subject, wanted, output)
+    found = _evaluate(source, wanted, output)
     if found is not None:
         found.only()
-        _finish(subject, found, found.as_json(), output)
+        _give(found, found.as_json(), output)
 
 
-def _open(source: Source, output: Output) -> "Subject":
+def _evaluate(source: Source, wanted: Wanted, output: Output) -> Found | None:
+    """Measure; print and keep each result as it comes."""
+    from tgdp.evaluation.feature_cache import cache_root
     from tgdp.evaluation.subject import open_subject
 
     subject = open_subject(*source)
-    if output.record:
+    recorder = Recorder(subject, output.results) if output.record else None
+    if recorder is not None:
         require_settled(subject)
-    return subject
 
+    def take(result: dict[str, Any]) -> None:
+        if not output.as_json:
+            Console().print(table_of(result))
+        if recorder is not None:
+            recorder.keep(result)
 
-def _measure(subject: "Subject", wanted: Wanted, output: Output) -> Found | None:
-    from tgdp.evaluation.feature_cache import cache_root
-
-    return measure(subject, cache_root(output.results), wanted)
-
-
-def _finish(subject: "Subject", found: Found, plain: dict[str, Any], output: Output) -> None:
-    _give(found, plain, output)
-    if output.record:
-        record(subject, found.results, output.results)
+    found = measure(subject, cache_root(output.results), wanted, take)
+    if recorder is not None and found is not None and found.results:
+        recorder.track()
+    return found
 
 
 def _give(found: Found, plain: dict[str, Any], output: Output) -> None:
-    """Print what was measured and what could not be, and write it where a file is named."""
+    """Say what could not be measured; print JSON, and write it, where that is asked for."""
+    _print_refused(found, Console(stderr=output.as_json))
     text = json.dumps(plain, indent=1)
     if output.out is not None:
         _write(output.out, text + "\n")
-    console = Console()
     if output.as_json:
-        console.out(text, highlight=False)
-    else:
-        for result in found.results:
-            console.print(table_of(result))
-    _print_refused(found, Console(stderr=output.as_json))
-    if output.out is not None and not output.as_json:
-        console.print(f"  {output.out}", markup=False, soft_wrap=True)
+        Console().out(text, highlight=False)
+    elif output.out is not None:
+        Console().print(f"  {output.out}", markup=False, soft_wrap=True)
 
 
 def _print_refused(found: Found, console: Console) -> None:

@@ -44,19 +44,20 @@ class FileReport:
         created: Evaluations that are new in the store.
         replaced: Evaluations that were measured anew.
         unchanged: Evaluations that the store holds already.
-        problems: A line for each file that could not be stored as an artifact.
+        skipped: A line for each file that could not be read, or not be stored as an artifact.
     """
 
     uri: str
     created: int = 0
     replaced: int = 0
     unchanged: int = 0
-    problems: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return the report in a line, and one for each problem."""
+        """Return the report in one line."""
         words = f"{self.created} new, {self.replaced} replaced, {self.unchanged} unchanged"
-        return "\n".join([f"evaluations of files: {words}, in {self.uri}", *self.problems])
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"evaluations of files: {words}{skipped}, in {self.uri}"
 
 
 def keep_file(results: Path, result: Mapping[str, Any]) -> Path:
@@ -88,18 +89,24 @@ def sync_files(results: Path) -> FileReport:
         results: The results folder.
 
     Raises:
-        UserError: The store cannot be reached or opened, or a file is not what `keep_file` wrote.
+        UserError: The store cannot be reached or opened.
     """
     files = sorted(_folder(results).glob("*/*.json"))
     with opened(results) as store:
         known = {run.tags.get("tgdp.evaluation", ""): run for run in store.runs(KIND)}
-        changes = [_import(store, file, known) for file in files]
+        changes: list[str] = []
+        skipped: list[str] = []
+        for file in files:
+            try:
+                changes.append(_import(store, file, known))
+            except (OSError, ValueError, TypeError, LookupError) as error:
+                skipped.append(f"{file}: no evaluation of a file ({error!r}); delete it")
         return FileReport(
             store.uri,
             created=changes.count("created"),
             replaced=changes.count("replaced"),
             unchanged=changes.count("unchanged"),
-            problems=tuple(store.problems),
+            skipped=(*skipped, *store.problems),
         )
 
 
@@ -110,12 +117,8 @@ def _folder(results: Path) -> Path:
 def _import(store: Store, file: Path, known: Mapping[str, TrackedRun]) -> str:
     """Bring one evaluation into the store and say whether that changed something."""
     text = file.read_text(encoding="utf-8")
-    try:
-        result = json.loads(text)
-        name = _identity(result)
-        tags = _tags(result)
-    except (ValueError, TypeError, LookupError) as error:
-        raise UserError(f"{file}: no evaluation of a file ({error!r}); delete it") from error
+    result = json.loads(text)
+    name, tags = _identity(result), _tags(result)
     held, stamp = known.get(name), hashlib.sha256(text.encode()).hexdigest()[:16]
     if held and held.tags.get("tgdp.imported") == stamp:
         return "unchanged"
