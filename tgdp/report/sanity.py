@@ -31,6 +31,9 @@ CHANCE, MEAN, UNTRAINED, ORACLE = "chance", "mean embedding", "untrained", "orac
 SHAPE = ("model.", "data.")
 """Keys that make another untrained encoder, or show it other inputs."""
 
+NOT_SEEN = frozenset({"name", "fingerprint", "train_split"})
+"""Fields of `data` that change nothing about a clip; the fingerprint is that of the table."""
+
 Say = Callable[[str], None]
 
 
@@ -69,7 +72,7 @@ class Request:
             return facts
         model = science(self.config.model)
         del model["decoder"]
-        data = science(self.config.data)
+        data = {k: v for k, v in science(self.config.data).items() if k not in NOT_SEEN}
         return {**facts, "model": model, "data": data, "seed": self.config.seed}
 
     def file(self, results: Path) -> Path:
