@@ -16,7 +16,7 @@ from tgdp.sweep.stages import Stage, Stages
 STAGES = Stages(
     Stage("fake_training:train", "trained"),
     Stage("fake_training:evaluate"),
-    Stage("fake_training:open_prober"),
+    Stage("fake_training:open_prober", is_probing=True),
 )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tgdp.errors import UserError
 from tgdp.sweep.backends import Handle
 from tgdp.sweep.logs import error_since, last_words
 from tgdp.sweep.plan import PlannedRun
@@ -10,6 +11,9 @@ from tgdp.sweep.probes import Probe, missing
 from tgdp.sweep.stages import Stage, Stages
 from tgdp.sweep.state import is_held, read_state
 from tgdp.training.run_directory import State, Status
+
+USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
+"""What a traceback calls an error whose message says it all."""
 
 BADLY: tuple[State, ...] = ("failed", "diverged")
 """What a job may leave behind that another one would not change."""
@@ -55,11 +59,6 @@ class Entry:
         """Whether the run is over without all that was wanted, and not by a request to stop."""
         return self.phase == "over" and (self.status.state != "done" or bool(self.error))
 
-    @property
-    def is_probed(self) -> bool:
-        """Whether its newest job measures probes."""
-        return self.status.state == "done" and self.phase in {"running", "elsewhere"}
-
     def is_taken(self) -> bool:
         """Return whether a process works on the run."""
         if self.status.state == "done":
@@ -87,7 +86,7 @@ class Entry:
     def _why(self) -> str:
         run, status = self.planned.run, self.status
         if status.state == "done":
-            said = error_since(run, self.known_errors)
+            said = error_since(run, self.known_errors).removeprefix(f"{USER_ERROR}: ")
             return f"its probes: {said or f'its process ended, {last_words(run)}'}"
         if status.attempt == self.former_attempt:
             return f"did not start: {last_words(run)}"

@@ -150,12 +150,14 @@ def _last_word(entry: Entry) -> str:
 
 
 def _work_of(entry: Entry) -> str:
-    status = entry.status
-    if entry.is_probed:
+    status, stage = entry.status, entry.stage
+    if stage is not None and stage.is_probing:
         return "probing"
     # Until its process has written a first word, the status is still that of the last attempt.
     if status.attempt == entry.former_attempt:
         return "starting"
+    if stage is not None and stage.leaves == "trained":
+        return "running"
     return "evaluating" if 0 < status.total_steps <= status.step else "running"
 
 
@@ -164,12 +166,15 @@ def overall(plan: Plan, entries: list[Entry], jobs: int) -> str:
     phases = Counter(entry.phase for entry in entries)
     failed = sum(entry.failed for entry in entries)
     before = sum(entry.planned.state == "done" for entry in entries)  # here for their probes
-    done = plan.counts()["done"] - before + phases["over"] - failed
-    parts = [f"{done}/{len(plan.runs)} done", f"{phases['running']} running"]
+    done = [entry for entry in entries if entry.status.state == "done"]
+    number = plan.counts()["done"] - before + len(done)
+    parts = [f"{number}/{len(plan.runs)} done", f"{phases['running']} running"]
     if phases["elsewhere"]:
         parts.append(f"{phases['elsewhere']} run by another launch")
     if failed:
         parts.append(f"{failed} failed")
+    if probed := sum(_open(entry) for entry in done):
+        parts.append(f"{probed} to be probed")
     left = _seconds_left(plan, entries, jobs)
     if left is not None:
         parts.append(f"about {clock(left)} left")
@@ -235,7 +240,8 @@ def _sentence(entry: Entry) -> str:
     cell, status = entry.planned.cell, entry.status
     parts = [f"{time.strftime('%H:%M:%S')} {cell.variant.label} seed {cell.seed}: {word_of(entry)}"]
     if entry.phase == "elsewhere":
-        process = "" if entry.is_probed else f" (process {status.pid})"
+        # The process in the status of a run that is done is not the one that probes it.
+        process = "" if status.state == "done" else f" (process {status.pid})"
         parts = [f"{parts[0]}, run by another launch{process}"]
     if status.total_steps:
         parts.append(f"step {status.step}/{status.total_steps}")

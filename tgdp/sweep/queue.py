@@ -118,7 +118,7 @@ class Queue:
     def _job(self, entry: Entry, config: str, gpu: str) -> Work:
         stage, folder = entry.stage, str(entry.planned.run.path.resolve())
         assert stage is not None
-        if stage == self._stages.probe:
+        if stage.is_probing:
             return ProbeJob(folder, config, entry.missing(), stage.execute, os.getpid(), gpu)
         words = (folder, config, stage.execute, os.getpid(), gpu)
         return Job(*words, settled=stage.settled, leaves=stage.leaves)

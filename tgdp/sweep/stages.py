@@ -17,10 +17,12 @@ class Stage(NamedTuple):
     Attributes:
         execute: `module:function` that does it, imported only inside the job.
         leaves: State of the run once it came to its end.
+        is_probing: Whether it is about a run that is done.
     """
 
     execute: str
     leaves: State = "done"
+    is_probing: bool = False
 
     @property
     def settled(self) -> tuple[State, ...]:
@@ -39,7 +41,7 @@ class Stages(NamedTuple):
 
     train: Stage
     evaluate: Stage
-    probe: Stage = Stage(PROBE)
+    probe: Stage = Stage(PROBE, is_probing=True)
 
     def next(self, status: Status) -> Stage:
         """Return what is to be done with a run that is not done."""

@@ -1,16 +1,23 @@
-"""A prepared data folder that is only a card, a sweep of three rows, an empty tracking store."""
+"""Data that is only a card, a sweep of three rows, an empty store, a job in this process."""
 
 import json
 import sqlite3
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tgdp.config import Config, dump
+from tgdp.presets import tiny
 from tgdp.sweep import track
 from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
+from tgdp.sweep.job import Job
+from tgdp.training.run_directory import RunDirectory
 
 MakeData = Callable[..., Path]
+Work = Callable[[RunDirectory, Config, Callable[[], bool]], bool]
 
 
 @pytest.fixture
@@ -66,3 +73,16 @@ def results(tmp_path, empty_store, own_store):
     source.close()
     copy.close()
     return tmp_path
+
+
+@pytest.fixture
+def make_job(tmp_path: Path, monkeypatch) -> Callable[..., tuple[RunDirectory, Job]]:
+    def make(work: Work, config: Config | None = None, **fields) -> tuple[RunDirectory, Job]:
+        module = types.ModuleType("work_of_a_test")
+        module.work = work  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "work_of_a_test", module)
+        run = RunDirectory(tmp_path / "run")
+        job = Job(str(run.path), dump(config or tiny()), "work_of_a_test:work", **fields)
+        return run, job
+
+    return make

@@ -51,7 +51,7 @@ def test_every_kind_is_asked_for_with_every_modality_once() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (ProbeWords(("linaer",)), "--probe 'linaer'.*'linear'.*attention, linear"),
+        (ProbeWords(("line",)), "--probe 'line'.*'linear'.*attention, linear"),
         (ProbeWords(("linear",), "audio"), "--modality 'audio'.*Valid: a, av, v"),
         (ProbeWords(("linear",), ","), "--modality: nothing named"),
     ],

@@ -13,6 +13,7 @@ from tgdp.sweep.entry import Entry
 from tgdp.sweep.live import LiveTable, PlainLines, open_display, overall, word_of
 from tgdp.sweep.plan import make_plan
 from tgdp.sweep.show import clock, plan_table, status_rows, status_table
+from tgdp.sweep.stages import IN_TWO
 
 
 @pytest.fixture
@@ -55,6 +56,24 @@ def test_a_trained_run_has_no_time_left_and_says_so_while_it_waits(plan) -> None
     busy = replace(trained, phase="running", status=replace(status, state="running", attempt=2))
     assert word_of(busy) == "evaluating"
     assert word_of(replace(busy, former_attempt=2)) == "starting"
+    assert word_of(replace(busy, stage=IN_TWO.train)) == "running"  # it saves
+    done = replace(busy.status, state="done")
+    assert word_of(replace(busy, stage=IN_TWO.evaluate, status=done)) == "evaluating"
+    assert word_of(replace(busy, stage=IN_TWO.probe, status=done)) == "probing"
+    over = replace(busy, phase="over", status=done)
+    assert [word_of(over), word_of(replace(over, error="no labels"))] == ["done", "probe failed"]
+
+
+def test_runs_that_are_here_for_their_probes_are_not_counted_twice(plan) -> None:
+    done = replace(plan.runs[0].status, state="done", step=100, total_steps=100, saved=100)
+    runs = tuple(replace(run, status=done) for run in plan.runs)
+    entries = [
+        Entry(runs[0], "over", done),
+        Entry(runs[1], "running", done),
+        Entry(runs[2], "waiting", done),
+    ]
+    line = "3/3 done, 1 running, 2 to be probed"
+    assert overall(replace(plan, runs=runs), entries, 1) == line
 
 
 def test_a_failed_run_is_counted_as_failed(plan) -> None:
