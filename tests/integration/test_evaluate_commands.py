@@ -175,7 +175,8 @@ def test_a_probe_is_trained_on_one_split_and_tested_on_another(run):
     assert 0.5 <= value < 1.001
     assert value == pytest.approx(sum(row["ap"] for row in found["per_class"]) / 2)
     table = call(run, *words, "--modality", "a", "--task", "multilabel")
-    assert "modality a" in plain(table)
+    assert "test, probe-linear/v1 of a" in table
+    assert "multilabel, step 6: 20 clips of 'train' to train, N = 20 of 'test'" in plain(table)
     with pytest.raises(
         UserError, match=r"no split 'nosuch'; choose one with --test-split. Valid: "
     ):

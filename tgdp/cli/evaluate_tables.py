@@ -6,6 +6,8 @@ from typing import Any
 from rich.table import Table
 
 SHOWN = ("r1", "r5", "r10", "median_rank")
+CAPTION = 70
+"""Least width of a narrow table, so that its caption is read in lines and not in words."""
 DIRECTIONS = {"a2v": "audio → video", "v2a": "video → audio"}
 
 
@@ -41,8 +43,8 @@ def probe_table(result: Mapping[str, Any]) -> Table:
     """Return every metric of a probe: mean and deviation over its seeds, 95 % interval."""
     settings = result["settings"]
     caption = (
-        f"{result['protocol']}, {settings['task']}, modality {result['modality']}, "
-        f"{result['weights']}: {result['num_train']} clips of '{result['train_split']}' to train, "
+        f"{settings['task']}, {result['weights']}: {result['num_train']} clips of "
+        f"'{result['train_split']}' to train, "
         f"N = {result['n']} of '{result['split']}' to test{_missing(result)}, "
         f"{result['classes']} classes ({result['classes_present']} with test clips); rate "
         f"{result['rate']:g} chosen on {result['num_held_out']} held-out training clips, "
@@ -50,7 +52,9 @@ def probe_table(result: Mapping[str, Any]) -> Table:
     )
     if result["is_rate_at_edge"]:
         caption += "; the rate is at the edge of those tried"
-    table = Table("", "mean", "sd", "95 % interval", title=result["dataset"], caption=caption)
+    title = f"{result['dataset']}, {result['protocol']} of {result['modality']}"
+    columns = ("", "mean", "sd", "95 % interval")
+    table = Table(*columns, title=title, caption=caption, min_width=CAPTION)
     for full, value in result["metrics"].items():
         name = full.rpartition("/")[2]
         deviation, ends = result["sd"][full], result["intervals"].get(full)
