@@ -36,6 +36,11 @@ SIZE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _own_results(monkeypatch, tmp_path):
+    monkeypatch.setenv("TGDP_RESULTS", str(tmp_path / "results"))
+
+
 @pytest.fixture
 def config(prepared) -> Config:
     return override(presets.paper(), {**SIZE, "data.folder": str(prepared([1.6] * 6))})
