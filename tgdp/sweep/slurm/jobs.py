@@ -1,0 +1,77 @@
+"""Which jobs a cluster was given for a run: one line each in `jobs.jsonl` of its folder.
+
+Written by whoever submits, as soon as the cluster has said a number. How a job is doing is the
+scheduler's to say; what became of the run, its status.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from tgdp.training.run_directory import RunDirectory
+
+StageName = Literal["train", "evaluate", "probe"]
+
+JOBS_FILE = "jobs.jsonl"
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job that was submitted for a run.
+
+    Attributes:
+        job: Number as SLURM says it: `123`, or `123_4` for an element of an array.
+        array: Number of the array; None for a job of its own.
+        stage: What it does.
+        profile: Name of the profile it was submitted with.
+        submitted: Unix time, seconds.
+        user: Who submitted it.
+        folder: Folder of the submission: its snapshot is named there, and its logs lie there.
+        log: What its first rank printed.
+    """
+
+    job: str
+    array: str | None
+    stage: StageName
+    profile: str
+    submitted: float
+    user: str
+    folder: str
+    log: str
+
+
+def append(run: RunDirectory, record: JobRecord) -> None:
+    """Add a job to those of a run, and flush it to the disk.
+
+    Args:
+        run: Its folder, made already.
+        record: The job.
+    """
+    line = (json.dumps(asdict(record)) + "\n").encode()
+    with (run.path / JOBS_FILE).open("a+b") as file:
+        # A line torn by a crash must not swallow this one.
+        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+            line = b"\n" + line
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(run: RunDirectory) -> list[JobRecord]:
+    """Return the jobs of a run, the oldest first; a torn line is left out."""
+    try:
+        text = Path(run.path / JOBS_FILE).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    records = (_parsed(line) for line in text.splitlines())
+    return [record for record in records if record is not None]
+
+
+def _parsed(line: str) -> JobRecord | None:
+    try:
+        record = JobRecord(**json.loads(line))
+    except (TypeError, ValueError):
+        return None
+    return record if record.stage in get_args(StageName) else None
