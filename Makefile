@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo parity test test-fast lint format type figures clean
+.PHONY: help setup demo parity test test-fast lint format type figures clean slurm-up slurm-status slurm-down
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything in it (uses uv; fetches it if it is not there)
 
@@ -38,6 +38,15 @@ format: $(READY) ## rewrite the code in the house style
 
 type: $(READY) ## types alone
 	$(BIN)/pyright
+
+slurm-up: $(READY) ## a real SLURM on this machine, three nodes, for trying sweeps (docs/slurm.md)
+	@$(BIN)/python -m slurm.testbed up
+
+slurm-status: $(READY) ## which of its daemons live; nodes, partitions, queue
+	@$(BIN)/python -m slurm.testbed status
+
+slurm-down: $(READY) ## stop it, and nothing else
+	@$(BIN)/python -m slurm.testbed down
 
 clean: ## remove the environment; results stay
 	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""What the project keeps for SLURM; not installed with the package, run from the checkout."""
