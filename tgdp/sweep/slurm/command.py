@@ -1,0 +1,62 @@
+"""SLURM's own commands, asked with patience: a controller that is busy answers a moment later."""
+
+import logging
+import os
+import subprocess
+import time
+
+WAITS_S = (1.0, 3.0)
+"""Pauses before the second and the third try."""
+
+PATIENCE_S = 60.0
+"""What one try may take; SLURM's commands give up on a silent controller after some ten seconds."""
+
+NO_ACCOUNTING = "accounting storage is disabled"
+UNKNOWN_JOB = "Invalid job id specified"
+"""What `squeue` says of a single job that it has forgotten; of several it says nothing."""
+
+OVERRIDES = ("SQUEUE_", "SACCT_")
+"""Beginnings of variables that would change what the commands print."""
+
+log = logging.getLogger(__name__)
+
+
+def answer(*command: str) -> str | None:
+    """Return what a command prints; None where it is not here, or fails three times over.
+
+    Failures are warned of, but for a cluster that keeps no accounts: that is how it is made.
+    """
+    said = ""
+    for pause in (0.0, *WAITS_S):
+        time.sleep(pause)
+        try:
+            done = _run(command)
+        except FileNotFoundError:
+            log.warning("%s: not on this machine; what it knows is left out", command[0])
+            return None
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said = str(error)
+            continue
+        said = done.stderr.strip()
+        if done.returncode == 0:
+            return done.stdout
+        if UNKNOWN_JOB in said:
+            return ""
+        if NO_ACCOUNTING in said:
+            return None
+    log.warning("%s fails, what it knows is left out: %s", command[0], said or "it says nothing")
+    return None
+
+
+def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(OVERRIDES)}
+    # Times as seconds, whatever the site prefers, and lists of array elements never cut short.
+    words = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
+    return subprocess.run(
+        command,
+        env={**kept, **words},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )

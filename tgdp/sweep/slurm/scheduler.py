@@ -1,0 +1,96 @@
+"""How SLURM says that jobs are: one `squeue` and one `sacct` for all of them.
+
+submitit is not asked: after a requeue, a node's failure or preemption it tells another story. The
+queue is believed first, for it knows at once; the accounts, which lag by a second, know the jobs
+that it has forgotten, how often a job was started, and what it used.
+"""
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from tgdp.sweep.slurm.command import answer
+from tgdp.sweep.slurm.listing import (
+    SACCT_FIELDS,
+    SQUEUE_FIELDS,
+    SchedulerJob,
+    from_sacct,
+    from_squeue,
+)
+
+__all__ = ["SchedulerJob", "ask"]
+
+YOUNG_S = 60.0
+"""For so long after its submission a job that neither knows counts as pending."""
+
+MOST_IDS = 8_000
+"""Ids in one command: Linux takes 128 KiB in one word."""
+
+
+def ask(
+    jobs: Collection[str], submitted: Mapping[str, float] | None = None
+) -> dict[str, SchedulerJob]:
+    """Return the jobs that the scheduler knows, by id.
+
+    Where `sacct` does not answer, `squeue` alone counts, and the other way round; the failure is
+    warned of. A cluster without accounting knows a job for some minutes after its end.
+
+    Args:
+        jobs: Ids as SLURM says them, `123` or `123_4`.
+        submitted: Unix time of the submission of each, where known: one that is a minute old may be
+            unknown to both, and is pending.
+    """
+    if not jobs:
+        return {}
+    queue, accounts = _listings(jobs)
+    now = time.time()
+    found: dict[str, SchedulerJob] = {}
+    for job in jobs:
+        known = _together(queue.get(job) if queue else None, accounts.get(job), queue is not None)
+        if known is None and now - (submitted or {}).get(job, 0.0) < YOUNG_S:
+            known = SchedulerJob(job, "PENDING", "just submitted", is_active=True)
+        if known is not None:
+            found[job] = known
+    return found
+
+
+def _listings(
+    jobs: Collection[str],
+) -> tuple[dict[str, SchedulerJob] | None, dict[str, SchedulerJob]]:
+    """Return what the queue says, None if it does not answer, and what the accounts say."""
+    ids = sorted({job.partition("_")[0] for job in jobs})
+    queue: dict[str, SchedulerJob] | None = {}
+    accounts: dict[str, SchedulerJob] = {}
+    for first in range(0, len(ids), MOST_IDS):
+        some = ",".join(ids[first : first + MOST_IDS])
+        listed = answer("squeue", "--noheader", "-r", "--states=all", "-O", _columns(), "-j", some)
+        if listed is None:
+            queue = None
+        elif queue is not None:
+            queue |= from_squeue(listed)
+        words = ("--noheader", "--parsable2", "--duplicates", "-o", ",".join(SACCT_FIELDS))
+        accounts |= from_sacct(answer("sacct", *words, "-j", some) or "")
+    return queue, accounts
+
+
+def _columns() -> str:
+    # 0: as wide as it needs to be; behind the width stands what parts the columns.
+    return ",".join(f"{name}:0|" for name in SQUEUE_FIELDS)
+
+
+def _together(
+    queued: SchedulerJob | None, account: SchedulerJob | None, queue_answered: bool
+) -> SchedulerJob | None:
+    if queued is None:
+        # The accounts go on saying RUNNING of a job whose end they were never told.
+        is_active = account is not None and account.is_active and not queue_answered
+        return replace(account, is_active=is_active) if account else None
+    if account is None:
+        return queued
+    return replace(
+        queued,
+        restarts=max(queued.restarts, account.restarts),
+        gpu_s=max(queued.gpu_s, account.gpu_s),
+        out_of_memory=queued.out_of_memory or account.out_of_memory,
+        exit_code=account.exit_code if not queued.is_active else queued.exit_code,
+    )
