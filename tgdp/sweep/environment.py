@@ -1,9 +1,11 @@
 """On what a run was computed: versions, host, hardware."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ PACKAGES = ("tgdp", "torch", "timm", "numpy", "av", "soundfile", "pydantic", "su
 """Packages whose version can move a number or stop a run."""
 
 GPU_FACTS = Path("/proc/driver/nvidia/gpus")
+
+SNAPSHOT_FILE = ".snapshot.json"
+"""Beside the code, where that is the snapshot of a submission to a cluster: its commit."""
 
 
 def describe() -> dict[str, Any]:
@@ -35,6 +40,9 @@ def describe() -> dict[str, Any]:
 
 def _commit() -> str:
     """Return the commit of the checkout this code lies in, `+` behind it where it was changed."""
+    with suppress(OSError, ValueError):
+        facts = json.loads((Path(__file__).parents[2] / SNAPSHOT_FILE).read_text(encoding="utf-8"))
+        return facts["commit"][:12] + "+" * facts["dirty"]
     git = ("git", "-C", str(Path(__file__).parent))
     try:
         ran = [
