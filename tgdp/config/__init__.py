@@ -11,7 +11,7 @@ from tgdp.config.method import (
     TeacherConfig,
 )
 from tgdp.config.root import Config, EvaluationConfig, RuntimeConfig, TrainingConfig
-from tgdp.config.signature import flatten, keys, pretrain_signature, science, signature
+from tgdp.config.signature import flatten, keys, pretrain_signature, science, signature, signatures
 from tgdp.config.text import dump, from_dict, load, override, parse, parse_assignments, to_dict
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "pretrain_signature",
     "science",
     "signature",
+    "signatures",
     "to_dict",
 ]

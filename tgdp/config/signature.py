@@ -7,7 +7,7 @@ was `added(...)` later stays out while at its default.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,16 @@ def signature(config: Config) -> str:
     return _digest(science(config))
 
 
+def signatures(config: Config, seeds: Sequence[int]) -> list[str]:
+    """Return the name of the run at each of some seeds; everything else is written out once."""
+    kept = science(config)
+    before = {key: value for key, value in kept.items() if key < "seed"}
+    after = {key: value for key, value in kept.items() if key > "seed"}
+    head = _text([SIGNATURE_VERSION, before])[:-2]
+    tail = _text(after)[1:]
+    return [_hash(f'{head},"seed":{_text(seed)},{tail}]') for seed in seeds]
+
+
 def pretrain_signature(config: Config) -> str:
     """Return the name of the checkpoint: the same hash without what is evaluated afterwards."""
     kept = science(config)
@@ -66,5 +76,12 @@ def pretrain_signature(config: Config) -> str:
 
 
 def _digest(data: Mapping[str, Any]) -> str:
-    text = json.dumps([SIGNATURE_VERSION, data], sort_keys=True, separators=(",", ":"))
+    return _hash(_text([SIGNATURE_VERSION, data]))
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]

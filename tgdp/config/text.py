@@ -79,16 +79,26 @@ def override(config: Config, changes: Mapping[str, Any], where: str = "--set") -
     Raises:
         UserError: A key does not exist (the nearest is suggested) or a value is not valid.
     """
-    data, valid = to_dict(config), keys(config)
+    data = to_dict(config)
     for key, value in changes.items():
         *parents, leaf = key.split(".")
-        if key not in valid:
-            raise UserError(f"{where}: {unknown_name('key', key, valid)}")
+        if not _is_key(config, key):
+            raise UserError(f"{where}: {unknown_name('key', key, keys(config))}")
         section = data
         for parent in parents:
             section = section[parent]
         section[leaf] = value
     return from_dict(data, where)
+
+
+def _is_key(config: BaseModel, key: str) -> bool:
+    """Return whether a dotted name is that of a field; all of them are listed only for an error."""
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, BaseModel) or part not in type(value).model_fields:
+            return False
+        value = getattr(value, part)
+    return not isinstance(value, BaseModel)
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tgdp.config import Config, override, signature
+from tgdp.config import Config, override, signatures
 from tgdp.model.content import named_by_content
 
 
@@ -97,11 +97,15 @@ def expand(sweep: Sweep, base: Config, seeds: tuple[int, ...] | None = None) -> 
     """
     # Once a row, not once a run: what it starts from may be a large file to read.
     rows = [(variant, _row(sweep, variant, base)) for variant in sweep.variants]
+    seeds = seeds or sweep.seeds
+    for seed in seeds:
+        override(base, {"seed": seed})  # Checked once, not once a row.
+    names = [signatures(row, seeds) for _, row in rows]
     cells: list[Cell] = []
-    for seed in seeds or sweep.seeds:
-        for variant, row in rows:
-            config = override(row, {"seed": seed})
-            cells.append(Cell(variant, seed, config, signature(config)))
+    for index, seed in enumerate(seeds):
+        for (variant, row), of_row in zip(rows, names, strict=True):
+            config = row.model_copy(update={"seed": seed})
+            cells.append(Cell(variant, seed, config, of_row[index]))
     return tuple(cells)
 
 

@@ -80,6 +80,20 @@ class Status:
         return 0 < self.total_steps <= self.saved
 
 
+class Below:
+    """A path below a run's folder, made when it is asked for: a plan looks at ten thousand runs.
+
+    Args:
+        name: What it is called there.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: "RunDirectory", owner: type) -> Path:
+        return run.path / self._name
+
+
 class RunDirectory:
     """Reads and writes the files of one run.
 
@@ -87,18 +101,19 @@ class RunDirectory:
         path: The run's folder; it need not exist.
     """
 
+    config_file = Below("config.yaml")
+    events_file = Below("events.jsonl")
+    status_file = Below("status.json")
+    result_file = Below("result.json")
+    evaluations = Below("evaluations")
+    environment_file = Below("environment.json")
+    diverged_file = Below("diverged.json")
+    lock_file = Below("lock")
+    checkpoints = Below("checkpoints")
+    log = Below("log")
+
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config_file = path / "config.yaml"
-        self.events_file = path / "events.jsonl"
-        self.status_file = path / "status.json"
-        self.result_file = path / "result.json"
-        self.evaluations = path / "evaluations"
-        self.environment_file = path / "environment.json"
-        self.diverged_file = path / "diverged.json"
-        self.lock_file = path / "lock"
-        self.checkpoints = path / "checkpoints"
-        self.log = path / "log"
 
     @property
     def name(self) -> str:

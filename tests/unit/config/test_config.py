@@ -14,6 +14,7 @@ from tgdp.config import (
     pretrain_signature,
     science,
     signature,
+    signatures,
     to_dict,
 )
 from tgdp.errors import UserError
@@ -142,3 +143,9 @@ def _is_in(nested, key: str) -> bool:
             return False
         nested = nested[part]
     return True
+
+
+def test_names_of_several_seeds_are_those_of_each() -> None:
+    config = override(presets.tiny(), {"contrastive.mask.ratio": 0.3})
+    seeds = (0, 3, 2**31)
+    assert signatures(config, seeds) == [signature(override(config, {"seed": s})) for s in seeds]
