@@ -35,6 +35,7 @@ SQUEUE_FIELDS = (
     "StartTime",
     "EndTime",
     "tres-alloc",
+    "TimeLimit",
 )
 
 SACCT_FIELDS = (
@@ -49,6 +50,7 @@ SACCT_FIELDS = (
     "Start",
     "End",
     "AllocTRES",
+    "Timelimit",
 )
 
 NOWHERE = frozenset({"", "None", "None assigned", "(null)", "N/A", "NONE", "Unknown"})
@@ -71,6 +73,7 @@ class SchedulerJob:
         start: Unix time of its newest start; None if it has not started.
         end: Unix time of its end; None while that is open.
         gpus: GPUs it has or had.
+        limit_s: Seconds after which it is ended; None where there is no limit.
         gpu_s: GPU-seconds of all its starts.
         out_of_memory: Whether it, or a step of it, ran out of memory.
         is_active: Whether it is in the queue: it waits, runs, or is about to again.
@@ -87,6 +90,7 @@ class SchedulerJob:
     start: float | None = None
     end: float | None = None
     gpus: int = 0
+    limit_s: float | None = None
     gpu_s: float = 0.0
     out_of_memory: bool = False
     is_active: bool = False
@@ -166,6 +170,7 @@ def _job(words: list[str]) -> SchedulerJob:
         start=_time(words[8]),
         end=_time(words[9]),
         gpus=_gpus(words[10]),
+        limit_s=_seconds(words[11]) or None,
         out_of_memory=state == "OUT_OF_MEMORY",
         is_active=state in ACTIVE,
     )

@@ -1,0 +1,32 @@
+"""GPU time of runs: as the scheduler counted it, or else as the run's own clock did."""
+
+import json
+from collections.abc import Iterable
+
+from tgdp.sweep.slurm.listing import SchedulerJob
+from tgdp.training.run_directory import RunDirectory, Status
+
+HOUR_S = 3600.0
+
+
+def gpu_seconds(run: RunDirectory, status: Status, jobs: Iterable[SchedulerJob]) -> float:
+    """Return the GPU-seconds that a run has used, lost work included; 0 on a CPU.
+
+    Args:
+        run: Its directory.
+        status: Its newest state.
+        jobs: What the scheduler knows of its jobs; empty for a run on one machine.
+    """
+    counted = sum(job.gpu_s for job in jobs)
+    if counted or status.seconds <= 0:
+        return counted
+    return status.seconds * count_gpus(run)
+
+
+def count_gpus(run: RunDirectory) -> int:
+    """Return the GPUs that the process of a run could see; 0 where it has said nothing."""
+    try:
+        environment = json.loads(run.environment_file.read_bytes())
+        return len(environment["gpus"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

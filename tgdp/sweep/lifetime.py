@@ -1,0 +1,198 @@
+"""How a run is, by its directory and by the scheduler together; neither of them tells all.
+
+The directory says how far the work is, the scheduler whether anybody is about to go on with it. A
+result that is there outweighs whatever became of the job, for SLURM calls a job that finished in
+its last seconds timed out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from tgdp.sweep.gpu_hours import gpu_seconds
+from tgdp.sweep.slurm.jobs import JobRecord, read
+from tgdp.sweep.slurm.scheduler import SchedulerJob, ask
+from tgdp.sweep.state import is_held
+from tgdp.training.run_directory import RunDirectory, Status
+
+LifeState = Literal[
+    "new",
+    "stale",
+    "queued",
+    "running",
+    "interrupted",
+    "diverged",
+    "failed",
+    "trained",
+    "done",
+]
+
+Cause = Literal["", "failed", "timeout", "oom", "cancelled", "preempted", "node"]
+
+CAUSES: dict[str, Cause] = {
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "OUT_OF_MEMORY": "oom",
+    "CANCELLED": "cancelled",
+    "PREEMPTED": "preempted",
+    "REVOKED": "preempted",
+    "NODE_FAIL": "node",
+    "BOOT_FAIL": "node",
+    "FAILED": "failed",
+}
+
+WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
+
+OUT_OF_MEMORY = ("OutOfMemoryError", "out of memory", "MemoryError", "Cannot allocate memory")
+"""How Python, CUDA and the system say it."""
+
+GUESS = "out of memory?"
+"""How we say that we do not know."""
+
+LEFT = "75:0"
+"""Exit code of a job that saved and left because it was told to."""
+
+SIGNAL_AHEAD_S = 600.0
+"""A job that left so long before its limit was told to by the signal that goes ahead of it."""
+
+CLOCKS_S = 60.0
+"""Two hosts' clocks agree by so much."""
+
+
+class Held(NamedTuple):
+    """A job of a run: what was submitted, and what the scheduler says of it, if anything."""
+
+    record: JobRecord
+    job: SchedulerJob | None
+
+
+@dataclass(frozen=True)
+class Life:
+    """How a run is.
+
+    Attributes:
+        run: Its directory, which need not exist.
+        status: What is written in it.
+        state: How it is, everything considered.
+        cause: Why nobody goes on with it, where that is known.
+        jobs: Its jobs on a cluster, the oldest first.
+    """
+
+    run: RunDirectory
+    status: Status
+    state: LifeState
+    cause: Cause = ""
+    jobs: tuple[Held, ...] = ()
+
+    @property
+    def known(self) -> tuple[SchedulerJob, ...]:
+        """Its jobs that the scheduler knows."""
+        return tuple(held.job for held in self.jobs if held.job is not None)
+
+    @property
+    def active(self) -> tuple[SchedulerJob, ...]:
+        """Its jobs that wait or run."""
+        return tuple(job for job in self.known if job.is_active)
+
+    @property
+    def current(self) -> Held | None:
+        """The job that says where it is: one that runs, else one that waits, else the newest."""
+        active = [held for held in self.jobs if held.job is not None and held.job.is_active]
+        running = [held for held in active if held.job and held.job.state not in WAITING]
+        return next(iter(running or active or self.jobs[-1:]), None)
+
+    @property
+    def gpu_s(self) -> float:
+        """GPU-seconds that it has used."""
+        return gpu_seconds(self.run, self.status, self.known)
+
+
+def look(
+    runs: Sequence[tuple[RunDirectory, Status]], ended: dict[str, SchedulerJob] | None = None
+) -> tuple[Life, ...]:
+    """Return how some runs are; the scheduler is asked once for the jobs of all.
+
+    Args:
+        runs: Directories with what is written in them.
+        ended: Jobs that came to their end in an earlier look, which are not asked about again; new
+            ones are added.
+    """
+    records = [read(run) if status.updated or _has_jobs(run) else [] for run, status in runs]
+    over = {} if ended is None else ended
+    submitted = {
+        record.job: record.submitted
+        for some in records
+        for record in some
+        if record.job not in over
+    }
+    jobs = ask(submitted, submitted)
+    over.update({name: job for name, job in jobs.items() if not job.is_active})
+    known = {**over, **jobs}
+    return tuple(
+        judge(run, status, tuple(Held(record, known.get(record.job)) for record in some))
+        for (run, status), some in zip(runs, records, strict=True)
+    )
+
+
+def judge(run: RunDirectory, status: Status, jobs: tuple[Held, ...] = ()) -> Life:
+    """Return how one run is, from its status and its jobs."""
+    pairs = [(held.record, held.job) for held in jobs if held.job is not None]
+    active = [(record, job) for record, job in pairs if job.is_active]
+    if status.state == "done":
+        return Life(run, status, "done", "", jobs)
+    if any(job.state not in WAITING for _, job in active):
+        return Life(run, status, "running", "", jobs)
+    ended_badly = status.state in {"failed", "diverged"}
+    if active and not (ended_badly and _are_older(active, status)):
+        return Life(run, status, "trained" if status.is_trained else "queued", "", jobs)
+    over = [job for _, job in pairs if not job.is_active]
+    cause = _cause(status, over)
+    if ended_badly or not over:
+        return Life(run, status, status.state, cause, jobs)
+    return Life(run, status, _left(run, status, over, cause), cause, jobs)
+
+
+def _has_jobs(run: RunDirectory) -> bool:
+    # A run that waits for its first job has a folder and a list of jobs, but no status.
+    return run.path.is_dir()
+
+
+def _are_older(active: Iterable[tuple[JobRecord, SchedulerJob]], status: Status) -> bool:
+    """Return whether jobs were submitted before a run failed: they wait for what never comes."""
+    return all(record.submitted <= status.updated for record, _ in active)
+
+
+def _left(
+    run: RunDirectory, status: Status, over: Sequence[SchedulerJob], cause: Cause
+) -> LifeState:
+    """Return what a run is whose jobs are all over."""
+    if status.state == "running":
+        ends = [job.end for job in over if job.end is not None]
+        elsewhere = bool(ends) and status.updated > max(ends) + CLOCKS_S
+        return "running" if elsewhere or is_held(run) else "interrupted"
+    if status.state == "new":
+        return "failed" if cause == "failed" else "interrupted"
+    return status.state
+
+
+def _cause(status: Status, over: Sequence[SchedulerJob]) -> Cause:
+    if _is_out_of_memory(status.error):
+        return "oom"
+    if not over:
+        return "failed" if status.state == "failed" else ""
+    newest = max(over, key=lambda job: job.end or job.start or 0.0)
+    if newest.out_of_memory:
+        return "oom"
+    if newest.exit_code == LEFT and newest.state == "FAILED":
+        limit = newest.limit_s
+        return "timeout" if limit and newest.elapsed_s + SIGNAL_AHEAD_S >= limit else ""
+    return "failed" if status.state == "failed" else CAUSES.get(newest.state, "")
+
+
+def _is_out_of_memory(error: str) -> bool:
+    return GUESS not in error and any(words in error for words in OUT_OF_MEMORY)
+
+
+def by_name(lives: Iterable[Life]) -> Mapping[str, Life]:
+    """Return lives by the name of their run."""
+    return {life.run.name: life for life in lives}
