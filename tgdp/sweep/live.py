@@ -122,7 +122,7 @@ class PlainLines:
 
     def _is_new(self, entry: Entry) -> bool:
         name, word = entry.planned.cell.signature, word_of(entry)
-        # A run that was interrupted or trained long ago is no news while it waits.
+        # What was interrupted or trained long ago is no news while it waits.
         former = self._seen.setdefault(name, word if entry.phase == "waiting" else "waiting")
         self._seen[name] = word
         return word != former
@@ -165,15 +165,15 @@ def overall(plan: Plan, entries: list[Entry], jobs: int) -> str:
     """Return the line that stands for the whole sweep, for example `7/10 done, 2 running`."""
     phases = Counter(entry.phase for entry in entries)
     failed = sum(entry.failed for entry in entries)
-    before = sum(entry.planned.state == "done" for entry in entries)  # here for their probes
     done = [entry for entry in entries if entry.status.state == "done"]
+    before = sum(entry.planned.state == "done" for entry in entries)  # here for their probes
     number = plan.counts()["done"] - before + len(done)
     parts = [f"{number}/{len(plan.runs)} done", f"{phases['running']} running"]
     if phases["elsewhere"]:
         parts.append(f"{phases['elsewhere']} run by another launch")
     if failed:
         parts.append(f"{failed} failed")
-    if probed := sum(_open(entry) for entry in done):
+    if probed := sum(entry.phase != "over" for entry in done):
         parts.append(f"{probed} to be probed")
     left = _seconds_left(plan, entries, jobs)
     if left is not None:
@@ -198,11 +198,10 @@ def _seconds_left(plan: Plan, entries: list[Entry], jobs: int) -> float | None:
     left = [
         paces[entry.planned.cell.signature] or whole * (1 - entry.status.share)
         for entry in entries
-        if _open(entry)
+        if entry.phase != "over"
     ]
-    if left and not any(left):
-        return None  # Only evaluations and probes are left.
-    return max(sum(left) / jobs, *left) if left else 0.0
+    # Of what is left when all is trained, nobody knows how long it takes.
+    return (max(sum(left) / jobs, *left) or None) if left else 0.0
 
 
 def _whole_run(entries: list[Entry]) -> float | None:
@@ -211,10 +210,6 @@ def _whole_run(entries: list[Entry]) -> float | None:
         if pace and status.total_steps > status.step:
             return pace * status.total_steps / (status.total_steps - status.step)
     return None
-
-
-def _open(entry: Entry) -> bool:
-    return entry.phase != "over"
 
 
 def _columns(entry: Entry) -> tuple[str, ...]:
