@@ -74,6 +74,7 @@ Probes = Annotated[
 Modality = Annotated[
     str, typer.Option(metavar="LIST", help="Of the probes: av, a, v, or several as av,a,v.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 RESULTS = Path("results")
 
@@ -97,6 +98,7 @@ def build_app() -> typer.Typer:
         app.command(name, help=first_line(path), rich_help_panel=RUN_PANEL)(_command(name))
     app.command("run", rich_help_panel=LOOK_PANEL)(run_file)
     app.command("list", rich_help_panel=LOOK_PANEL)(list_sweeps)
+    app.command("plan", rich_help_panel=LOOK_PANEL)(show_plan)
     app.command("status", rich_help_panel=LOOK_PANEL)(show_status)
     return app
 
@@ -167,15 +169,39 @@ def show_status(
     data: Data = None,
     assignments: Assignments = None,
     seeds: Seeds = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON list, a run each.")] = False,
+    as_json: AsJson = False,
+    again: Annotated[bool, typer.Option("--watch", help="Until all is settled.")] = False,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="Pause of --watch.")] = 15.0,
+    whole: Annotated[bool, typer.Option("--all", help="Show every run, however many.")] = False,
     results: Results = RESULTS,
 ) -> None:
-    """Show how far the runs of a sweep are, for one preset, data and `--set`."""
-    from tgdp.cli.sweep_run import status
+    """Show how the runs of a sweep are: how far, where, or why they wait."""
+    from tgdp.cli.sweep_status import asked, once, watch
 
     names = (sweep,) if sweep else sweep_names()
-    wanted = _wanted(_words(preset, data, assignments, seeds), results)
-    status([load_sweep(name) for name in names], wanted, as_json)
+    words = _words(preset, data, assignments, seeds)
+    found = [asked(load_sweep(name), words, results) for name in names]
+    if again:
+        watch(found, results, every, whole)
+    else:
+        once(found, results, as_json, whole)
+
+
+def show_plan(
+    sweep: Annotated[str, typer.Argument(help="The sweep.")],
+    preset: Preset = "tiny",
+    data: Data = None,
+    assignments: Assignments = None,
+    seeds: Seeds = None,
+    jobs: Jobs = None,
+    as_json: AsJson = False,
+    results: Results = RESULTS,
+) -> None:
+    """Show what a launch would find: states, what is stale and why, GPU-hours, time."""
+    from tgdp.cli.sweep_status import asked, show_plan
+
+    one = asked(load_sweep(sweep), _words(preset, data, assignments, seeds), results)
+    show_plan(one, results, jobs, as_json)
 
 
 def _words(

@@ -1,6 +1,5 @@
 """What the commands of `tgdp-sweep` do, once the words on the command line are read."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
 from tgdp.sweep.probes import ProbeWords, ask
+from tgdp.sweep.records import note
 from tgdp.sweep.resolve import (
     DEFAULT_PRESET,
     Base,
@@ -26,7 +26,7 @@ from tgdp.sweep.resolve import (
     resolve_base,
     without_data,
 )
-from tgdp.sweep.show import ENDED_BADLY, plan_table, status_rows, status_table, summary
+from tgdp.sweep.show import ENDED_BADLY, plan_table, summary
 from tgdp.sweep.stages import IN_TWO, Stages
 from tgdp.sweep.state import read_state
 from tgdp.training.run_directory import State
@@ -81,19 +81,6 @@ def dry(sweep: Sweep, wanted: Wanted) -> None:
         _say(console, block.notes)
 
 
-def status(sweeps: Sequence[Sweep], wanted: Wanted, as_json: bool) -> None:
-    """Show the states of every run of some sweeps."""
-    plans = [_plan(sweep, wanted)[2] for sweep in sweeps]
-    console = Console()
-    if as_json:
-        rows = [row for plan in plans for row in status_rows(plan)]
-        console.out(json.dumps(rows, indent=1), highlight=False)
-        return
-    for plan in plans:
-        console.print(status_table(plan))
-        _say(console, summary(plan, wanted.slots().jobs))
-
-
 def real(sweep: Sweep, wanted: Wanted, stages: Stages = IN_TWO) -> int:
     """Run what is left of a sweep, then write its tables.
 
@@ -111,6 +98,7 @@ def real(sweep: Sweep, wanted: Wanted, stages: Stages = IN_TWO) -> int:
     base, cells, plan = _plan(sweep, wanted)
     console, slots = Console(), wanted.slots()
     check_writable(wanted.results)
+    note(wanted.results, sweep, cells, wanted.words.describe(base.config.data.name))
     _say(console, _notes(base, plan, wanted))
     if plan.todo():
         _say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))

@@ -1,5 +1,6 @@
 """Runs found by what people call them: `1d53a5`, `0.50@0`, `masking/0.50@0`, `masking/*`."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,8 +33,9 @@ class Named:
     @property
     def title(self) -> str:
         """The run in words: its signature, and the first name it has."""
-        name = f" ({self.records[0].name}; {self.records[0].words})" if self.records else ""
-        return f"{self.run.name}{name}"
+        for record in self.records:
+            return f"{self.run.name} ({record.name}; {record.words})"
+        return self.run.name
 
     def matches(self, pattern: str) -> bool:
         """Return whether a word means this run."""
@@ -52,10 +54,8 @@ def every(results: Path) -> tuple[Named, ...]:
     for record in records.newest(records.read(results)):
         names.setdefault(record.run, []).append(record)
     folder = results / "runs"
-    try:
+    with suppress(OSError):  # Nothing was ever run here.
         names |= {path.name: names.get(path.name, []) for path in folder.iterdir() if path.is_dir()}
-    except OSError:
-        pass  # Nothing was ever run here.
     return tuple(
         Named(RunDirectory(folder / name), tuple(some)) for name, some in sorted(names.items())
     )
@@ -88,4 +88,4 @@ def find_one(results: Path, cell: str) -> Named:
         raise UserError(
             f"'{cell}' means {len(found)} runs, give the signature of one: {some}{more}"
         )
-    return found[0]
+    return next(iter(found))

@@ -12,7 +12,22 @@ if TYPE_CHECKING:
     from tgdp.sweep.declare import Sweep
 
 PACKAGE = Path(__file__).resolve().parents[1]
-RESERVED = frozenset({"list", "run", "status"})
+RESERVED = frozenset(
+    {
+        "cancel",
+        "clean",
+        "diff",
+        "list",
+        "logs",
+        "plan",
+        "profiles",
+        "retry",
+        "run",
+        "status",
+        "sync",
+        "tune",
+    }
+)
 """Commands of `tgdp-sweep` that a sweep file cannot be named after."""
 
 

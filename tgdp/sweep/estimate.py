@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tgdp.config import from_dict, science
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, Sweep
+from tgdp.sweep.gpu_hours import count_gpus
 from tgdp.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ class Estimate:
     Attributes:
         seconds: Mean over the runs it was taken from; None where there is none.
         origin: Where the number comes from, in words.
+        gpus: Mean number of GPUs that those runs had; 0 where they had none or it is not known.
     """
 
     seconds: float | None
     origin: str
+    gpus: float = 0.0
 
 
 UNKNOWN = Estimate(None, "unknown: no run of this shape has finished yet")
@@ -47,31 +50,34 @@ def estimate_seconds(sweep: Sweep, runs: tuple["PlannedRun", ...], results: Path
         runs: Its runs with their states.
         results: Results folder; runs of other sweeps with the same shape count too.
     """
-    own = [run.status.seconds for run in runs if run.state == "done" and run.status.seconds > 0]
+    own = [run for run in runs if run.state == "done" and run.status.seconds > 0]
     if own:
-        return _mean(own, "this sweep's finished runs")
+        seconds = [run.status.seconds for run in own]
+        return _mean(seconds, "this sweep's finished runs", [run.run for run in own])
     if not any(run.state != "done" for run in runs):
         return UNKNOWN
     other = _of_equal_shape(sweep, runs[0].cell, results / "runs")
     if other:
-        return _mean(other, "finished runs of the same shape")
+        seconds, seen = [one for one, _ in other], [run for _, run in other]
+        return _mean(seconds, "finished runs of the same shape", seen)
     reference = _reference_seconds(REFERENCE / f"{sweep.name}.csv", runs)
     return _mean(reference, "the committed reference runs") if reference else UNKNOWN
 
 
-def _mean(seconds: list[float], origin: str) -> Estimate:
-    return Estimate(fmean(seconds), f"{origin} (n = {len(seconds)})")
+def _mean(seconds: list[float], origin: str, runs: Sequence[RunDirectory] = ()) -> Estimate:
+    gpus = [count_gpus(run) for run in runs[:MOST_LOOKED_AT]]
+    return Estimate(fmean(seconds), f"{origin} (n = {len(seconds)})", fmean(gpus) if gpus else 0.0)
 
 
-def _of_equal_shape(sweep: Sweep, cell: Cell, folder: Path) -> list[float]:
+def _of_equal_shape(sweep: Sweep, cell: Cell, folder: Path) -> list[tuple[float, RunDirectory]]:
     varied = {key for variant in sweep.variants for key in variant.changes} | {"seed"}
     shape = _shape(cell, varied)
-    seconds: list[float] = []
+    found: list[tuple[float, RunDirectory]] = []
     for run in _newest(folder):
         status = run.status()
         if status.state == "done" and status.seconds > 0 and _stored_shape(run, varied) == shape:
-            seconds.append(status.seconds)
-    return seconds
+            found.append((status.seconds, run))
+    return found
 
 
 def _newest(folder: Path) -> Iterable[RunDirectory]:

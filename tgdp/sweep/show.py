@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 COLORS = {
     "new": "default",
+    "stale": "magenta",
+    "queued": "bright_blue",
     "running": "cyan",
     "interrupted": "yellow",
     "diverged": "magenta",
@@ -54,22 +56,6 @@ def plan_table(plan: Plan) -> "Table":
         cells = (colored(planned.state), shown, *(str(len(planned.missing)) for _ in probes))
         table.add_row(*_names(planned), *cells)
     return table
-
-
-def status_table(plan: Plan) -> "Table":
-    """Return the table of `status`: a line a run, with how far it is and what went wrong."""
-    columns = ("row", "seed", "run", "state", "step", "loss", "time", "jobs")
-    errors = ("error",) if any(run.state in ENDED_BADLY for run in plan.runs) else ()
-    table = _table(plan, *columns, *errors)
-    for planned in plan.runs:
-        progress = _progress(planned)[: 4 + len(errors)]
-        table.add_row(*_names(planned), colored(planned.state), *progress)
-    return table
-
-
-def status_rows(plan: Plan) -> list[dict[str, Any]]:
-    """Return the states of all runs as plain JSON types."""
-    return [_status_row(plan, planned) for planned in plan.runs]
 
 
 def summary(plan: Plan, jobs: int) -> tuple[str, ...]:
@@ -118,36 +104,3 @@ def _names(planned: PlannedRun) -> tuple[str, str, str]:
     from rich.markup import escape
 
     return escape(planned.cell.variant.label), str(planned.cell.seed), planned.cell.signature
-
-
-def _progress(planned: PlannedRun) -> tuple[str, str, str, str, str]:
-    from rich.markup import escape
-
-    status = planned.status
-    if planned.state == "new":
-        return "-", "-", "-", "-", ""
-    return (
-        f"{status.step}/{status.total_steps}" if status.total_steps else "-",
-        "-" if status.loss is None else f"{status.loss:.3f}",
-        clock(status.seconds),
-        str(status.attempt),
-        escape(status.error) if planned.state in ENDED_BADLY else "",
-    )
-
-
-def _status_row(plan: Plan, planned: PlannedRun) -> dict[str, Any]:
-    status = planned.status
-    return {
-        "sweep": plan.sweep.name,
-        "row": planned.cell.variant.label,
-        "seed": planned.cell.seed,
-        "run": planned.cell.signature,
-        "directory": str(planned.run.path),
-        "state": planned.state,
-        "step": status.step,
-        "total_steps": status.total_steps,
-        "loss": status.loss,
-        "seconds": status.seconds,
-        "attempt": status.attempt,
-        "error": status.error,
-    }

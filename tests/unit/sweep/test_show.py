@@ -3,6 +3,7 @@
 import io
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,13 +13,20 @@ from tgdp.sweep.declare import expand
 from tgdp.sweep.entry import Entry
 from tgdp.sweep.live import LiveTable, PlainLines, open_display, overall, word_of
 from tgdp.sweep.plan import make_plan
-from tgdp.sweep.show import clock, plan_table, status_rows, status_table
+from tgdp.sweep.progress import follow
+from tgdp.sweep.show import clock, plan_table
+from tgdp.sweep.show_progress import rows, status_table
 from tgdp.sweep.stages import IN_TWO
 
 
 @pytest.fixture
 def plan(toy, tmp_path):
     return make_plan(toy, expand(toy, tiny()), tmp_path)
+
+
+def followed(plan, folder=Path("nowhere")):
+    (runs,) = follow([(plan, "tiny")], folder)
+    return runs
 
 
 @pytest.mark.parametrize(
@@ -113,7 +121,7 @@ def test_a_label_with_brackets_is_text(toy, tmp_path) -> None:
         replace(toy, variants=rows), expand(replace(toy, variants=rows), tiny()), tmp_path
     )
     console = Console(file=io.StringIO(), width=120)
-    console.print(plan_table(plan), status_table(plan))
+    console.print(plan_table(plan), status_table(plan.sweep, followed(plan)))
     assert console.file.getvalue().count("[red]0[/]") == 2
 
 
@@ -121,11 +129,11 @@ def test_a_narrow_terminal_never_cuts_the_name_of_a_run(plan) -> None:
     failed = replace(plan.runs[0].status, state="failed", error="word " * 30)
     runs = (replace(plan.runs[0], status=failed), *plan.runs[1:])
     console = Console(file=io.StringIO(), width=80)
-    console.print(status_table(replace(plan, runs=runs)))
+    console.print(status_table(plan.sweep, followed(replace(plan, runs=runs))))
     assert all(run.cell.signature in console.file.getvalue() for run in plan.runs)
 
 
 def test_status_as_data_names_run_and_directory(plan) -> None:
-    rows = status_rows(plan)
-    assert [row["row"] for row in rows] == ["0.0", "0.25", "0.65"]
-    assert all(row["directory"].endswith(row["run"]) for row in rows)
+    found = rows(plan.sweep, followed(plan))
+    assert [row["row"] for row in found] == ["0.0", "0.25", "0.65"]
+    assert all(row["directory"].endswith(row["run"]) for row in found)

@@ -1,0 +1,169 @@
+"""A sweep while it lives, as a table, as lines below it, and as plain data."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tgdp.sweep.declare import Sweep
+from tgdp.sweep.progress import IN_WORK, Progress, counts, reasons
+from tgdp.sweep.show import clock, colored
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MOST_ROWS = 200
+"""A longer table is read by nobody, and takes seconds to draw."""
+
+ORDER = (
+    "done",
+    "trained",
+    "running",
+    "queued",
+    "interrupted",
+    "diverged",
+    "failed",
+    "stale",
+    "new",
+)
+
+ENDED_BADLY = ("failed", "diverged", "interrupted")
+
+LEFT_ALIGNED = frozenset({"cell", "run", "state", "where", "error"})
+
+MOST_NAMES = 6
+
+
+def status_table(sweep: Sweep, runs: Sequence[Progress], whole: bool = False) -> "Table":
+    """Return the table of `status`: a line a run.
+
+    Args:
+        sweep: The declaration.
+        runs: Its runs.
+        whole: Show all; otherwise of very many those that are in work or ended badly.
+    """
+    from rich import box
+    from rich.table import Table
+
+    shown = worth_showing(runs, whole)
+    columns = ["cell", "run", "state", "step", "left", "loss", "R@1", "GPU-h", "jobs"]
+    columns += ["where"] * any(run.where for run in shown)
+    columns += ["error"] * any(_error(run) for run in shown)
+    table = Table(title=f"{sweep.name}: {sweep.question}", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        width = {"run": 12, "state": 11}.get(name)  # Names are there to be copied.
+        justify = "left" if name in LEFT_ALIGNED else "right"
+        table.add_column(name, justify=justify, min_width=width)
+    for run in shown:
+        table.add_row(*(_cell(name, run) for name in columns))
+    return table
+
+
+def worth_showing(runs: Sequence[Progress], whole: bool = False) -> Sequence[Progress]:
+    """Return the runs that a table of bearable length shows."""
+    if whole or len(runs) <= MOST_ROWS:
+        return runs
+    chosen = [run for run in runs if run.state in (*ENDED_BADLY, *IN_WORK)]
+    chosen.sort(key=lambda run: run.state in IN_WORK)
+    return chosen[:MOST_ROWS]
+
+
+def lines(runs: tuple[Progress, ...], whole: bool = False) -> list[str]:
+    """Return what stands below the table: totals, what is left out, why runs wait or are stale."""
+    said = [f"{len(runs)} runs: {counted(runs)}. {gpu_hours(runs)}".strip()]
+    left = len(runs) - len(worth_showing(runs, whole))
+    if left:
+        said.append(f"{left} of them are not shown; --all shows every one.")
+    for word, (reason, names) in reasons(runs).items():
+        said.append(f"{word} ({_some(names)}): {reason}.")
+    said += [
+        f"{run.name} is stale: {run.former}." for run in runs[:MOST_ROWS] if run.state == "stale"
+    ]
+    return said
+
+
+def counted(runs: tuple[Progress, ...]) -> str:
+    """Return how many runs are in each state that any is in, in words."""
+    found = counts(runs)
+    return ", ".join(f"{found[state]} {state}" for state in ORDER if found[state]) or "none"
+
+
+def gpu_hours(runs: Sequence[Progress]) -> str:
+    """Return the GPU-hours of some runs, in words; empty where none ran on a GPU."""
+    hours = sum(run.gpu_hours for run in runs)
+    return f"{hours:,.1f} GPU-hours so far." if hours else ""
+
+
+def rows(sweep: Sweep, runs: Sequence[Progress]) -> list[dict[str, Any]]:
+    """Return all runs as plain JSON types."""
+    return [_row(sweep, run) for run in runs]
+
+
+def _row(sweep: Sweep, run: Progress) -> dict[str, Any]:
+    status, held, reason = run.life.status, run.life.current, run.reason
+    job = held.job if held is not None else None
+    return {
+        "sweep": sweep.name,
+        "row": run.planned.cell.variant.label,
+        "seed": run.planned.cell.seed,
+        "run": run.planned.cell.signature,
+        "directory": str(run.planned.run.path),
+        "state": run.state,
+        "cause": run.life.cause,
+        "step": status.step,
+        "total_steps": status.total_steps,
+        "left_s": run.left_s,
+        "loss": status.loss,
+        "r1": run.r1,
+        "seconds": status.seconds,
+        "gpu_hours": round(run.gpu_hours, 4),
+        "attempt": status.attempt,
+        "error": status.error,
+        "stage": held.record.stage if held else None,
+        "job": held.record.job if held else None,
+        "job_state": job.state if job else None,
+        "node": job.node if job else "",
+        "partition": job.partition if job else "",
+        "restarts": sum(known.restarts for known in run.life.known),
+        "reason": job.reason if job and reason else "",
+        "explanation": str(reason or ""),
+        "stale": _former(run),
+    }
+
+
+def _former(run: Progress) -> dict[str, Any] | None:
+    if run.former is None:
+        return None
+    changed = {one.key: [one.first, one.second] for one in run.former.changed}
+    return {"run": run.former.run.name, "changed": changed}
+
+
+def _cell(name: str, run: Progress) -> str:
+    from rich.markup import escape
+
+    status, cell = run.life.status, run.planned.cell
+    values = {
+        "cell": lambda: escape(run.name),
+        "run": lambda: cell.signature,
+        "state": lambda: colored(run.state),
+        "step": lambda: f"{status.step}/{status.total_steps}" if status.total_steps else "-",
+        "left": lambda: "-" if run.state == "done" else clock(run.left_s),
+        "loss": lambda: "-" if status.loss is None else f"{status.loss:.3f}",
+        "R@1": lambda: "-" if run.r1 is None else f"{100 * run.r1:.1f}",
+        "GPU-h": lambda: f"{run.gpu_hours:.2f}" if run.gpu_hours else "-",
+        "jobs": lambda: str(status.attempt) if status.attempt else "-",
+        "where": lambda: escape(run.where),
+        "error": lambda: escape(_error(run)),
+    }
+    return values[name]()
+
+
+def _error(run: Progress) -> str:
+    if run.state not in ENDED_BADLY:
+        return ""
+    return run.life.status.error or {"": "", "oom": "out of memory"}.get(
+        run.life.cause, run.life.cause
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}"
