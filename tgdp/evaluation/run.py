@@ -1,6 +1,5 @@
 """One run from its first step to its result: train, evaluate, write down."""
 
-import csv
 import json
 from collections.abc import Callable
 from functools import partial
@@ -9,12 +8,12 @@ from typing import Any
 
 from tgdp.config import Config
 from tgdp.data.files import write_whole
+from tgdp.data.index import failed_clips
 from tgdp.evaluation.embed import ClipFeatures, embed_clips
 from tgdp.evaluation.feature_cache import cache_root
 from tgdp.evaluation.feature_request import request_of
 from tgdp.evaluation.features import ALONE, extract
-from tgdp.evaluation.intervals import intervals
-from tgdp.evaluation.retrieval import PROTOCOL, RECORDED, rank_clips, retrieve
+from tgdp.evaluation.retrieval import PROTOCOL, measured, rank_clips, retrieve
 from tgdp.evaluation.trained import check_data, load_trained
 from tgdp.model.encoder import Encoder
 from tgdp.training.loading import data_folder
@@ -131,18 +130,13 @@ def evaluate(encoder: Encoder, config: Config, cache: Path | None = None) -> dic
 def _measured(features: ClipFeatures, config: Config) -> dict[str, Any]:
     split = config.evaluation.split
     ranks = rank_clips(features.audio, features.image, features.ids)
-    found = {
-        _metric(config, f"{direction}/{name}"): interval
-        for direction, rank in ranks.items()
-        for name, interval in intervals(rank).items()
-        if name in RECORDED
-    }
+    found = {_metric(config, name): interval for name, interval in measured(ranks).items()}
     return {
         "protocol": PROTOCOL,
         "dataset": config.data.name,
         "split": split,
         "n": len(features.ids),
-        "missing": _missing(data_folder(config)),
+        "missing": failed_clips(data_folder(config)),
         "metrics": {name: interval.value for name, interval in found.items()},
         "intervals": {name: [interval.low, interval.high] for name, interval in found.items()},
         "on_training_clips": split == config.data.train_split,
@@ -161,9 +155,3 @@ def _embed(
 
 def _metric(config: Config, name: str) -> str:
     return f"retrieval/{config.data.name}/{name}"
-
-
-def _missing(folder: Path) -> list[str]:
-    """Ids of clips that could not be prepared, whatever their split."""
-    with (folder / "failures.csv").open(encoding="utf-8", newline="") as file:
-        return [row["video_id"] for row in csv.DictReader(file)]
