@@ -98,6 +98,8 @@ class Profile(BaseModel):
         if self.requeue == "chain" and self.array_parallelism is not None:
             # SLURM has no `afterany` element by element, so a chain is of jobs without an array.
             raise ValueError("array_parallelism cannot be kept with requeue: chain; leave it out")
+        if (self.probe.nodes or 1) > 1 or (self.probe.gpus or 1) > 1:
+            raise ValueError("probe: a probe is measured by one process; nodes and gpus are 1")
         for minutes_given in (self.walltime, self.evaluate.walltime, self.probe.walltime):
             if minutes_given is not None and minutes_given * 60 <= self.signal_ahead:
                 raise ValueError(
@@ -126,6 +128,8 @@ class Profile(BaseModel):
             return self
         own: Resources = getattr(self, stage)
         changed = own.model_dump(exclude_none=True)
+        if stage == "probe":
+            changed |= {"nodes": 1, "gpus": min(1, changed.get("gpus", self.gpus))}
         if changed.get("gpus") == 0:
             changed["gpu_type"] = None
         return Profile.model_validate({**self.model_dump(exclude_unset=True), **changed})

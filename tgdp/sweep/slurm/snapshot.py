@@ -86,7 +86,7 @@ def _look(results: Path, checkout: Path) -> tuple[Snapshot, bytes]:
         note = "The code is no git checkout: no snapshot; jobs take what is installed then."
         return Snapshot(None, notes=(note,)), b""
     commit = _git(checkout, "rev-parse", "HEAD").decode().strip()
-    patch = _patch(checkout)
+    patch = _git(checkout, "diff", commit, "--binary", "--no-color", "--no-ext-diff")
     name = commit[:12] + (f"-{hashlib.sha256(patch).hexdigest()[:12]}" if patch else "")
     folder = results.resolve() / FOLDER / name
     return Snapshot(folder, commit, bool(patch), _untracked(checkout)), patch
@@ -111,10 +111,6 @@ def _put(staged: Path, folder: Path) -> None:
         # Another submission made the same one meanwhile.
         if not folder.exists():
             raise
-
-
-def _patch(checkout: Path) -> bytes:
-    return _git(checkout, "diff", "HEAD", "--binary", "--no-color", "--no-ext-diff")
 
 
 def _untracked(checkout: Path) -> tuple[str, ...]:

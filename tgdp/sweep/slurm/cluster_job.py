@@ -1,0 +1,171 @@
+"""A stage of a run as a job of a cluster: what comes before the work there, and what after it.
+
+SLURM is told the truth: a job that did not do its work ends with an error, so that the evaluation
+that waits for it is not started. One that was asked to go, and has saved, is queued again.
+"""
+
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tgdp.sweep.hold import speak
+from tgdp.sweep.job import Job
+from tgdp.sweep.logs import ERROR_FILE, error_size
+from tgdp.sweep.probe_job import ProbeJob
+from tgdp.sweep.slurm.jobs import JobRecord, StageName, append, read
+from tgdp.sweep.slurm.requeue import has_restarted, job_number, put_back, was_cancelled
+from tgdp.sweep.state import is_held, read_state
+from tgdp.sweep.stop import StopRequest, stop_on_signals
+from tgdp.training.ranks import find_meeting
+from tgdp.training.run_directory import RunDirectory
+
+LOCK_PATIENCE_S = 600.0
+"""A lock on a shared folder outlives a node that failed; the server lets go of it after a while."""
+
+LEFT = 75
+"""Exit code of a job that saved and left. Source: sysexits.h, EX_TEMPFAIL."""
+
+log = logging.getLogger(__name__)
+
+
+class StageFailedError(Exception):
+    """A stage did not come to its end, and would not in another attempt; holds the traceback."""
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """Does one stage of one run; holds only words, as the job in it does.
+
+    Attributes:
+        work: The stage, as it is done anywhere.
+        stage: Which it is.
+        profile: Name of the profile it was submitted with.
+        restarts: Jobs that the run may use up; 0 where it must not be queued again.
+        former: Job that this one succeeds, if that one had to go; empty for a stage's first.
+    """
+
+    work: Job | ProbeJob
+    stage: StageName
+    profile: str
+    restarts: int = 0
+    former: str = ""
+
+    def __call__(self) -> str:
+        """Work on the run; on several ranks each calls this.
+
+        Returns:
+            How it ended, in a word.
+
+        Raises:
+            StageFailedError: The stage failed, or what it starts from is not there.
+            SystemExit: It saved and left, because somebody asked it to.
+        """
+        speak()
+        run = RunDirectory(Path(self.work.directory))
+        with stop_on_signals(StopRequest()) as heard:
+            if (why := self._needless(run)) is not None:
+                log.info("nothing to do: %s", why)
+                return why
+            if _is_first():
+                self._prepare(run)
+            known = error_size(run)
+            left = self.work()
+            return self._ended(run, left, heard(), known) if _is_first() else "another rank's"
+
+    def checkpoint(self) -> Any:
+        """Return what submitit is to queue again, should the signal come before the work began."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _needless(self, run: RunDirectory) -> str | None:
+        """Return why a job that waited for another has nothing to do; None where it has."""
+        if not self.former:
+            return None
+        state = read_state(run).state
+        if state in {"failed", "diverged"}:
+            return state
+        settled = self.work.settled if isinstance(self.work, Job) else ()
+        if state in settled or (self.stage != "probe" and state == "done"):
+            return state
+        return "cancelled" if was_cancelled(self.former) else None
+
+    def _prepare(self, run: RunDirectory) -> None:
+        """See to it that the work can begin; of several ranks only the first does."""
+        status = read_state(run)
+        if self.stage == "evaluate" and not (status.is_trained or status.state == "done"):
+            raise StageFailedError(f"{run.path}: is {status.state}, not trained: cannot evaluate")
+        if self.stage == "probe" and status.state != "done":
+            raise StageFailedError(f"{run.path}: is {status.state}, not done: nothing to probe")
+        _clear_stray()
+        self._register(run)
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while has_restarted() and is_held(run) and time.monotonic() < deadline:
+            time.sleep(1.0)
+
+    def _register(self, run: RunDirectory) -> None:
+        """Note this job with its run, should who submitted it have died before it could."""
+        number = job_number()
+        if not number or not run.path.is_dir():
+            return
+        if all(record.job != number for record in read(run)):
+            folder = os.environ.get("SUBMITIT_FOLDER", "")
+            array = os.environ.get("SLURM_ARRAY_JOB_ID")
+            where = (str(Path(folder).parent), f"{folder.replace('%j', number)}/{number}_0_log.out")
+            user = os.environ.get("USER", "")
+            append(
+                run,
+                JobRecord(number, array, self.stage, self.profile, time.time(), user, *where),
+            )
+
+    def _ended(self, run: RunDirectory, left: object, asked: bool, known: int) -> str:
+        status = read_state(run)
+        if left is None:
+            log.warning("%s: another job works on it; this one leaves it alone", run.path)
+            return "taken"
+        if left == 0 or (status.state == "done" and self.stage != "probe"):
+            return "done"
+        if self.stage == "train" and status.state == "trained":
+            return "trained"
+        if asked and not status.error:
+            self._leave(run, status.attempt)
+        raise StageFailedError(f"{run.path}: {status.error or 'failed'}\n{_newest(run, known)}")
+
+    def _leave(self, run: RunDirectory, attempts: int) -> None:
+        """Leave a run that is saved; queued again where that is allowed."""
+        if not self.restarts:
+            log.info("saved; not queued again")
+        elif attempts >= self.restarts:
+            log.error("saved; %d jobs are all that %s may use up", self.restarts, run.path)
+        else:
+            put_back()
+        # Without a result: to submitit, and to SLURM, this is not the end of it.
+        sys.stdout.flush()
+        sys.exit(LEFT)
+
+
+def _is_first() -> bool:
+    meeting = find_meeting()
+    return meeting is None or meeting.ranks.is_first
+
+
+def _clear_stray() -> None:
+    """Remove what a kill in the middle of a write left: submitit would refuse to write again."""
+    folder = os.environ.get("SUBMITIT_FOLDER", "").replace("%j", job_number())
+    if folder:
+        for path in Path(folder).glob("*.save_tmp"):
+            path.unlink(missing_ok=True)
+
+
+def _newest(run: RunDirectory, known: int) -> str:
+    """Return the tracebacks that came since the error file had a size."""
+    path = run.log / ERROR_FILE
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(known)
+        return file.read().decode("utf-8", errors="replace").strip()
