@@ -2,20 +2,37 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from tgdp.cli.console import run
+from tgdp.cli.sweep_options import (
+    AsJson,
+    Assignments,
+    ClusterName,
+    Data,
+    DryRun,
+    Jobs,
+    Modality,
+    Preset,
+    Probes,
+    ProfileName,
+    Results,
+    RetryDiverged,
+    RetryFailed,
+    Seeds,
+    ShowScript,
+    Wait,
+)
+from tgdp.cli.sweep_start import Where, start
 from tgdp.errors import unknown_name
 from tgdp.sweep.discover import RESERVED, first_line, load_sweep, sweep_files, sweep_names
 
 if TYPE_CHECKING:
     # Only for types: pydantic and rich take longer to load than `--help` may take to answer.
-    from tgdp.cli.sweep_run import Wanted
     from tgdp.sweep.resolve import Words
-    from tgdp.training.run_directory import State
 
 RUN_PANEL, LOOK_PANEL = "Sweeps", "Commands"
 HELP = """Run the ablations: a sweep is all rows of a table and all seeds, planned and resumable.
@@ -38,43 +55,6 @@ class SweepGroup(TyperGroup):
             raise unknown_name("sweep", cmd_name, (*sweep_names(), *RESERVED))
         return command
 
-
-Preset = Annotated[str, typer.Option(help="tiny (two CPU cores), small (one GPU) or paper.")]
-Data = Annotated[
-    Path | None, typer.Option(help="Prepared data folder.", show_default="embedded benchmark")
-]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the base; repeatable."),
-]
-Seeds = Annotated[
-    str | None,
-    typer.Option(metavar="N|A,B,..", help="How many, or which.", show_default="the sweep's own"),
-]
-Results = Annotated[Path, typer.Option(envvar="TGDP_RESULTS", help="Where all is kept.")]
-ClusterName = Annotated[
-    Literal["debug", "local"],
-    typer.Option(help="debug: in this process, one by one; local: in processes of their own."),
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(min=1, help="Runs at once.", show_default="one a GPU, else two if cores allow"),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")]
-RetryDiverged = Annotated[
-    bool, typer.Option("--retry-diverged", help="Try runs again that diverged; they do so again.")
-]
-Probes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--probe", metavar="KIND", help="Also measure by this probe: linear, attention; repeatable."
-    ),
-]
-Modality = Annotated[
-    str, typer.Option(metavar="LIST", help="Of the probes: av, a, v, or several as av,a,v.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 RESULTS = Path("results")
 
@@ -112,8 +92,11 @@ def _command(name: str) -> Callable[..., None]:
         assignments: Assignments = None,
         seeds: Seeds = None,
         cluster: ClusterName = "local",
+        profile: ProfileName = None,
         jobs: Jobs = None,
         dry_run: DryRun = False,
+        show_script: ShowScript = False,
+        wait: Wait = False,
         retry_failed: RetryFailed = False,
         retry_diverged: RetryDiverged = False,
         probe: Probes = None,
@@ -121,8 +104,9 @@ def _command(name: str) -> Callable[..., None]:
         results: Results = RESULTS,
     ) -> None:
         words = _words(preset, data, assignments, seeds)
-        retry = _retry(retry_failed, retry_diverged)
-        _run(name, _wanted(words, results, retry, cluster, jobs, (probe, modality)), dry_run)
+        where = Where(cluster, jobs, profile, dry_run, show_script, wait)
+        again = (retry_failed, retry_diverged)
+        start(name, words, results, where, again, (probe, modality))
 
     return command
 
@@ -134,8 +118,11 @@ def run_file(
     assignments: Assignments = None,
     seeds: Seeds = None,
     cluster: ClusterName = "local",
+    profile: ProfileName = None,
     jobs: Jobs = None,
     dry_run: DryRun = False,
+    show_script: ShowScript = False,
+    wait: Wait = False,
     retry_failed: RetryFailed = False,
     retry_diverged: RetryDiverged = False,
     probe: Probes = None,
@@ -144,8 +131,8 @@ def run_file(
 ) -> None:
     """Run a sweep file of your own."""
     words = _words(preset, data, assignments, seeds)
-    retry = _retry(retry_failed, retry_diverged)
-    _run(path, _wanted(words, results, retry, cluster, jobs, (probe, modality)), dry_run)
+    where = Where(cluster, jobs, profile, dry_run, show_script, wait)
+    start(path, words, results, where, (retry_failed, retry_diverged), (probe, modality))
 
 
 def list_sweeps() -> None:
@@ -210,34 +197,3 @@ def _words(
     from tgdp.sweep.resolve import Words
 
     return Words(preset, data, tuple(assignments or ()), seeds)
-
-
-def _retry(failed: bool, diverged: bool) -> "frozenset[State]":
-    asked: dict[State, bool] = {"failed": failed, "diverged": diverged}
-    return frozenset(state for state, wanted in asked.items() if wanted)
-
-
-def _wanted(
-    words: "Words",
-    results: Path,
-    retry: "frozenset[State]" = frozenset(),
-    cluster: Literal["debug", "local"] = "local",
-    jobs: int | None = None,
-    probes: tuple[list[str] | None, str] = (None, "av"),
-) -> "Wanted":
-    from tgdp.cli.sweep_run import Wanted
-    from tgdp.sweep.probes import ProbeWords
-
-    kinds, modalities = probes
-    wanted = ProbeWords(tuple(kinds or ()), modalities)
-    return Wanted(words, results, retry, cluster, jobs, wanted)
-
-
-def _run(name_or_path: str | Path, wanted: "Wanted", dry_run: bool) -> None:
-    from tgdp.cli.sweep_run import dry, real
-
-    sweep = load_sweep(name_or_path)
-    if dry_run:
-        dry(sweep, wanted)
-    else:
-        raise typer.Exit(real(sweep, wanted))

@@ -68,17 +68,17 @@ def dry(sweep: Sweep, wanted: Wanted) -> None:
         config = without_data(sweep, wanted.words)
         block = _on_paper(expand(sweep, config, parse_seeds(wanted.words.seeds)), wanted)
         if block is not None:
-            _say(console, ("No data chosen; a plan needs it: --data DIR. As far as sizes say:",))
+            say(console, ("No data chosen; a plan needs it: --data DIR. As far as sizes say:",))
             console.print(block.table())
-            _say(console, block.notes)
+            say(console, block.notes)
             return
-    base, cells, plan = _plan(sweep, wanted)
+    base, cells, plan = look_at(sweep, wanted)
     block = None if base.embedded else _on_paper(cells, wanted)
     console.print(plan_table(plan))
-    _say(console, (*_notes(base, plan, wanted), wanted.slots().describe() + "."))
+    say(console, (*_notes(base, plan, wanted), wanted.slots().describe() + "."))
     if block is not None:
         console.print(block.table())
-        _say(console, block.notes)
+        say(console, block.notes)
 
 
 def real(sweep: Sweep, wanted: Wanted, stages: Stages = IN_TWO) -> int:
@@ -95,27 +95,32 @@ def real(sweep: Sweep, wanted: Wanted, stages: Stages = IN_TWO) -> int:
     """
     from tgdp.sweep.launch import FAILED, launch
 
-    base, cells, plan = _plan(sweep, wanted)
+    base, cells, plan = look_at(sweep, wanted)
     console, slots = Console(), wanted.slots()
     check_writable(wanted.results)
     note(wanted.results, sweep, cells, wanted.words.describe(base.config.data.name))
-    _say(console, _notes(base, plan, wanted))
+    say(console, _notes(base, plan, wanted))
     if plan.todo():
-        _say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))
+        say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))
         if base.embedded:
             ensure_embedded(wanted.results)
     outcome = launch(plan, slots, console, wanted.cluster, stages)
     failures = _failures(plan, outcome)
     for planned, error in failures:
-        _say_failed(console, planned, error)
+        say_failed(console, planned, error)
     if outcome.stopped:
-        _say(console, ("Stopped; what ran has saved. The same command again goes on from there.",))
+        say(console, ("Stopped; what ran has saved. The same command again goes on from there.",))
         return outcome.exit_code
-    _finish(console, sweep, base, cells, wanted)
+    write_tables(console, sweep, base, cells, wanted)
     return outcome.exit_code or (FAILED if failures else 0)
 
 
-def _plan(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]:
+def look_at(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]:
+    """Return the base of a sweep, its cells and its plan; nothing is written.
+
+    Raises:
+        UserError: A word of the command line is not valid, or words contradict each other.
+    """
     if wanted.cluster == "debug" and (wanted.jobs or 1) > 1:
         raise UserError(
             f"--jobs {wanted.jobs}: --cluster debug runs one at a time; take --cluster local"
@@ -149,9 +154,10 @@ def _failures(plan: Plan, outcome: "Outcome") -> list[tuple[PlannedRun, str]]:
     ]
 
 
-def _finish(
+def write_tables(
     console: Console, sweep: Sweep, base: Base, cells: tuple[Cell, ...], wanted: Wanted
 ) -> None:
+    """Write the tables of a sweep, if any run of it is done, and show them."""
     if not any(run.state == "done" for run in make_plan(sweep, cells, wanted.results).runs):
         return
     # Here, not above: it brings mlflow, which takes seconds to load.
@@ -162,9 +168,9 @@ def _finish(
         console.print(finish(wanted.results, sweep, cells, words))
     except UserError as error:
         _warn(console, f"The runs are safe, but their tables could not be written: {error}")
-        _say(console, ("Next: tgdp-report sync",))
+        say(console, ("Next: tgdp-report sync",))
         return
-    _say(
+    say(
         console,
         (
             f"Runs: {wanted.results / 'runs'}. Next:",
@@ -175,7 +181,8 @@ def _finish(
     )
 
 
-def _say(console: Console, lines: Sequence[str]) -> None:
+def say(console: Console, lines: Sequence[str]) -> None:
+    """Print lines as they are, however wide the terminal."""
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
@@ -184,11 +191,12 @@ def _warn(console: Console, text: str) -> None:
     console.print(Text(text, style="yellow"), soft_wrap=True)
 
 
-def _say_failed(console: Console, planned: PlannedRun, error: str) -> None:
+def say_failed(console: Console, planned: PlannedRun, error: str) -> None:
+    """Print which run failed, why, where to read more and how it is tried again."""
     cell = planned.cell
     text = f"Failed: {cell.variant.label}, seed {cell.seed} ({cell.signature}): {error}"
     console.print(Text(text, style="red"), soft_wrap=True)
     state = read_state(planned.run).state
     # What was cut off, and a probe of a run that is done, is tried again without being asked for.
     again = f"--retry-{state}" if state in ENDED_BADLY else "the same command"
-    _say(console, (f"  log: {log_path(planned.run)}", f"  again: {again}"))
+    say(console, (f"  log: {log_path(planned.run)}", f"  again: {again}"))

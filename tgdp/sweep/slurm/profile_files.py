@@ -64,6 +64,25 @@ def read_profile(path: Path) -> Profile:
     return profile
 
 
+def with_parallelism(profile: Profile, jobs: int | None) -> Profile:
+    """Return a profile with another number of jobs at once, as `--jobs` asks for.
+
+    Args:
+        profile: The profile.
+        jobs: Jobs at once; None for what it says itself.
+
+    Raises:
+        UserError: The profile cannot keep to a number.
+    """
+    if jobs is None:
+        return profile
+    try:
+        changed = {**profile.model_dump(exclude_unset=True), "array_parallelism": jobs}
+        return Profile.model_validate(changed)
+    except ValidationError as error:
+        raise UserError(f"--jobs {jobs}: {_explain(error)}") from error
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         # Every scalar stays the text it is: to YAML 1.1, 12:00:00 is the number 43200, and `on` is

@@ -59,7 +59,7 @@ def parameters(profile: Profile, asked: Asked, snapshot: Path | None) -> dict[st
         "ntasks_per_node": own.tasks,
         "cpus_per_task": own.cpus,
         "gpus_per_node": gpus or None,
-        "mem_gb": None if own.memory is None else own.memory / 1024,
+        "mem": None if own.memory is None else f"{own.memory}M",
         "signal_delay_s": own.signal_ahead,
         "dependency": asked.dependency or None,
         "array_parallelism": asked.at_once or ALL_AT_ONCE,

@@ -1,0 +1,191 @@
+"""What `tgdp-sweep SWEEP --cluster slurm` does: check, submit, say what comes next."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+
+from tgdp.cli.prepare_embedded import ensure_embedded
+from tgdp.cli.sweep_run import Wanted, look_at, say, say_failed, write_tables
+from tgdp.errors import UserError
+from tgdp.sweep.declare import Sweep
+from tgdp.sweep.plan import Plan, check_writable, make_plan
+from tgdp.sweep.records import note
+from tgdp.sweep.show import plan_table, summary
+from tgdp.sweep.slurm.check import check, refuse, warnings
+from tgdp.sweep.slurm.groups import stages_left
+from tgdp.sweep.slurm.jobs import StageName
+from tgdp.sweep.slurm.profile import Profile
+from tgdp.sweep.slurm.profile_files import load_profile, profile_files, with_parallelism
+from tgdp.sweep.slurm.site import SLURMS_ARRAY_SIZE, Site, read_site
+from tgdp.sweep.stages import IN_TWO, Stages
+
+if TYPE_CHECKING:
+    from tgdp.sweep.slurm.submit import Submission
+
+FAILED, INTERRUPTED = 1, 130
+
+STAGES: tuple[StageName, ...] = ("train", "evaluate", "probe")
+
+MOST_SHOWN = 5
+
+
+class OnCluster(NamedTuple):
+    """What was asked for of a cluster.
+
+    Attributes:
+        profile: Name of the profile; None if none was named.
+        dry_run: Show the plan and what the check finds; submit nothing.
+        show_script: Print what `sbatch` would be given; submit nothing.
+        wait: Return when all is over, and write the tables.
+    """
+
+    profile: str | None = None
+    dry_run: bool = False
+    show_script: bool = False
+    wait: bool = False
+
+
+def on_slurm(sweep: Sweep, wanted: Wanted, asked: OnCluster, stages: Stages = IN_TWO) -> int:
+    """Submit what is left of a sweep, or show what would be.
+
+    Args:
+        sweep: The declaration.
+        wanted: What was asked for.
+        asked: What was asked for of the cluster.
+        stages: What the jobs of a run do.
+
+    Returns:
+        The exit code: 0, or with `wait` 1 when a run is not done at the end, 130 after Ctrl-C.
+
+    Raises:
+        UserError: Something is wrong with the words, the profile or the cluster.
+    """
+    profile = _profile(asked.profile, wanted.jobs)
+    base, cells, plan = look_at(sweep, wanted)
+    if asked.show_script:
+        return _show(plan, profile, wanted.results)
+    console = Console()
+    if asked.dry_run:
+        console.print(plan_table(plan))
+    say(console, (*base.notes, *summary(plan, profile.array_parallelism or len(plan.runs))))
+    if not plan.todo():
+        return 0
+    site = _checked(plan, profile, console)
+    if asked.dry_run:
+        return 0
+    check_writable(wanted.results)
+    if base.embedded:
+        ensure_embedded(wanted.results)
+    note(wanted.results, sweep, cells, wanted.words.describe(base.config.data.name))
+    from tgdp.sweep.slurm.submit import submit
+
+    done = submit(plan, profile, wanted.results, site.array_size, stages)
+    _say_submitted(console, sweep, done)
+    if not asked.wait:
+        return 0
+    if not _wait(console, plan, sweep.name):
+        return INTERRUPTED
+    after = make_plan(sweep, cells, wanted.results, wanted.retry, plan.runs[0].probes)
+    write_tables(console, sweep, base, cells, wanted)
+    return _say_left(console, after)
+
+
+def _profile(name: str | None, jobs: int | None) -> Profile:
+    if name is None:
+        raise UserError(
+            f"--cluster slurm: name a profile with --profile NAME; there are: "
+            f"{', '.join(profile_files())} (`tgdp-sweep profiles` says more)"
+        )
+    return with_parallelism(load_profile(name), jobs)
+
+
+def _checked(plan: Plan, profile: Profile, console: Console) -> Site:
+    site = read_site()
+    needed: set[StageName] = {stage for run in plan.todo() for stage in stages_left(run)}
+    stages: list[StageName] = [stage for stage in STAGES if stage in needed]
+    refuse(profile, str(profile_files()[profile.name]), check(profile, site, stages))
+    most = profile.world
+    for run in plan.todo() if "train" in needed else ():
+        training = run.cell.config.training
+        if training.batch_size // training.accumulation < most:
+            raise UserError(
+                f"profile '{profile.name}': {most} processes a run, and training.batch_size "
+                f"{training.batch_size} in {training.accumulation} part(s) gives some of them no "
+                "pair; ask for fewer nodes or gpus, or raise the batch"
+            )
+    say(console, warnings(profile, site))
+    return site
+
+
+def _show(plan: Plan, profile: Profile, results: Path) -> int:
+    from tgdp.sweep.slurm.submit import scripts
+
+    console, aside = Console(), Console(stderr=True)
+    try:
+        largest = read_site().array_size
+    except UserError as error:
+        # A script can be read anywhere; how long an array may be is all that is not known.
+        say(aside, (f"{error}. Arrays of {SLURMS_ARRAY_SIZE} are assumed.",))
+        largest = SLURMS_ARRAY_SIZE
+    for title, text in scripts(plan, profile, results, largest):
+        say(aside, (f"# {title}",))
+        console.out(text, highlight=False)
+    return 0
+
+
+def _say_submitted(console: Console, sweep: Sweep, done: "Submission") -> None:
+    for part in done.submitted:
+        number = len(part.jobs)
+        runs = f"{number} run{'s' * (number != 1)}"
+        waits = f", after {part.waits}" if part.waits else ""
+        say(console, (f"Submitted {part.number}: {part.stage}, {runs}{waits}.",))
+    say(console, tuple(_left_alone(done)))
+    if done.folder is None:
+        say(console, ("Nothing submitted.", f"  tgdp-sweep status {sweep.name}"))
+        return
+    code = done.snapshot.folder
+    say(console, (*done.snapshot.notes, *((f"Code: {code}",) if code else ())))
+    first = done.submitted[0].runs[0]
+    say(
+        console,
+        (
+            f"Logs: {done.folder}. Next:",
+            f"  tgdp-sweep status {sweep.name} --watch",
+            f"  tgdp-sweep logs {first} -f",
+            f"  tgdp-sweep cancel {sweep.name}",
+        ),
+    )
+
+
+def _left_alone(done: "Submission") -> Iterable[str]:
+    if not done.taken:
+        return
+    shown = [f"{run} ({why})" for run, why in list(done.taken.items())[:MOST_SHOWN]]
+    rest = len(done.taken) - len(shown)
+    more = f" and {rest} more" if rest else ""
+    number = len(done.taken)
+    are = "run is" if number == 1 else "runs are"
+    yield f"{number} {are} queued or running already: {', '.join(shown)}{more}."
+
+
+def _wait(console: Console, plan: Plan, sweep: str) -> bool:
+    """Wait for the jobs; return False if somebody did not want to any more."""
+    from tgdp.sweep.slurm.wait import wait
+
+    try:
+        wait(plan.todo(), lambda look: say(console, (f"{look}.",)))
+    except KeyboardInterrupt:
+        lines = ("The jobs go on. To end them:", f"  tgdp-sweep cancel {sweep}")
+        say(console, lines)
+        return False
+    return True
+
+
+def _say_left(console: Console, after: Plan) -> int:
+    left = [run for run in after.runs if run.state != "done" or run.missing]
+    for run in left:
+        what = run.status.error or ("a probe is missing" if run.state == "done" else run.state)
+        say_failed(console, run, what)
+    return FAILED if left else 0

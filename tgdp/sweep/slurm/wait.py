@@ -1,0 +1,73 @@
+"""Waiting for the jobs of a plan, for whoever does not want the command to return at once."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from tgdp.sweep.plan import PlannedRun
+from tgdp.sweep.slurm.jobs import read
+from tgdp.sweep.slurm.scheduler import ask
+from tgdp.sweep.state import read_state
+
+PAUSE_S = 5.0
+
+MANY, PAUSE_OF_MANY_S = 50, 15.0
+"""A scheduler that everybody shares is not asked more often about many jobs."""
+
+QUIET_LOOKS = 3
+"""Looks in a row that find no job in the queue: it may not answer, or just queue one again."""
+
+
+class Look(NamedTuple):
+    """How the jobs are at a moment.
+
+    Attributes:
+        pending: Jobs that wait.
+        running: Jobs that run, or are about to begin or end.
+        done: Runs that are done, with all that was asked of them.
+        ended: Runs that ended badly.
+        runs: Runs that are waited for.
+    """
+
+    pending: int
+    running: int
+    done: int
+    ended: int
+    runs: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        bad = f", {self.ended} failed" if self.ended else ""
+        jobs = f"{self.running} jobs running, {self.pending} pending"
+        return f"{self.done} of {self.runs} runs done{bad}; {jobs}"
+
+
+def wait(runs: Iterable[PlannedRun], show: Callable[[Look], None]) -> None:
+    """Return once no job of some runs is in the queue any more.
+
+    Args:
+        runs: The runs.
+        show: Called whenever something has changed.
+    """
+    runs, last, quiet = tuple(runs), None, 0
+    while quiet < QUIET_LOOKS:
+        now = look(runs)
+        if now != last:
+            show(now)
+            last = now
+        active = now.pending + now.running
+        quiet = 0 if active else quiet + 1
+        if not active and now.done + now.ended == now.runs:
+            return
+        time.sleep(PAUSE_OF_MANY_S if active > MANY else PAUSE_S)
+
+
+def look(runs: Iterable[PlannedRun]) -> Look:
+    """Return how the jobs of some runs are, by one question to the scheduler."""
+    runs = tuple(runs)
+    submitted = {job.job: job.submitted for run in runs for job in read(run.run)}
+    active = [job for job in ask(submitted, submitted).values() if job.is_active]
+    pending = sum(job.state == "PENDING" for job in active)
+    states = [read_state(run.run).state for run in runs]
+    ended = sum(state in {"failed", "diverged"} for state in states)
+    return Look(pending, len(active) - pending, states.count("done"), ended, len(runs))
