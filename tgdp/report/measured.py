@@ -37,7 +37,7 @@ def measured(run: TrackedRun) -> dict[str, Measured]:
         run: As the store holds it.
     """
     found: dict[str, Measured] = {}
-    for result in _results(run):
+    for result in evaluations(run):
         facts = Measured(
             str(result.get("split", "")), str(result.get("fingerprint", "")), int(result["n"])
         )
@@ -46,7 +46,12 @@ def measured(run: TrackedRun) -> dict[str, Measured]:
     return found
 
 
-def _results(run: TrackedRun) -> list[dict[str, Any]]:
+def evaluations(run: TrackedRun) -> list[dict[str, Any]]:
+    """Return the evaluations in the folder of a run; none where it is on another machine.
+
+    Args:
+        run: As the store holds it.
+    """
     folder = run.tags.get("tgdp.directory", "")
     try:
         results = RunDirectory(Path(folder)).evaluation_results() if folder else []

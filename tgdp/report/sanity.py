@@ -3,83 +3,29 @@
 Nothing here imports torch: a table is printed again from `results/sanity/` in a moment.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tgdp.config import Config, load, override
-from tgdp.config.signature import science
-from tgdp.data.files import write_whole
 from tgdp.data.synthetic.spec import EMBEDDED
 from tgdp.errors import UserError
 from tgdp.report import stats
 from tgdp.report.probes import ProbeMetric
+from tgdp.report.sanity_kept import MeasuringError, Say, numbers
+from tgdp.report.sanity_probes import Told, told
+from tgdp.report.sanity_request import CHANCE, MEAN, ORACLE, UNTRAINED, Request
 from tgdp.report.table import Entry, Row, Table
-from tgdp.sweep.declare import Variant
+from tgdp.sweep.declare import Metric, Variant
 from tgdp.sweep.track import Tracked
 
-FOLDER = "sanity"
-"""In the results folder: one JSON file a row and seed."""
-
-VERSION = 1
-"""Raised when the same request gives other numbers; it enters every name."""
-
-CHANCE, MEAN, UNTRAINED, ORACLE = "chance", "mean embedding", "untrained", "oracle"
 SHAPE = ("model.", "data.")
 """Keys that make another untrained encoder, or show it other inputs."""
-
-NOT_SEEN = frozenset({"name", "fingerprint", "train_split"})
-"""Fields of `data` that change nothing about a clip; the fingerprint is that of the table."""
-
-Say = Callable[[str], None]
 
 
 def _nothing(text: str) -> None:
     """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One sanity row for one seed.
-
-    Attributes:
-        row: Its label.
-        config: Shape, data and seed.
-        protocol: How it is measured.
-        fingerprint: Content of the data.
-        split: Which clips.
-    """
-
-    row: str
-    config: Config
-    protocol: str
-    fingerprint: str
-    split: str
-
-    def facts(self) -> dict[str, Any]:
-        """Return everything that the numbers depend on."""
-        facts: dict[str, Any] = {
-            "version": VERSION,
-            "row": self.row,
-            "protocol": self.protocol,
-            "fingerprint": self.fingerprint,
-            "split": self.split,
-        }
-        if self.row == ORACLE:  # The causes of a clip know neither encoder nor seed.
-            return facts
-        model = science(self.config.model)
-        del model["decoder"]
-        data = {k: v for k, v in science(self.config.data).items() if k not in NOT_SEEN}
-        return {**facts, "model": model, "data": data, "seed": self.config.seed}
-
-    def file(self, results: Path) -> Path:
-        """Return where its numbers are kept."""
-        text = json.dumps(self.facts(), sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return results / FOLDER / f"{self.row.replace(' ', '-')}-{digest}.json"
 
 
 def rows(
@@ -92,7 +38,8 @@ def rows(
         table: The table.
         tracked: What the store holds: it says where the runs lie.
         progress: Called with words for what is measured next.
-        warn: Called with the reason why the embedded benchmark has no oracle here.
+        warn: Called with the reason why the embedded benchmark has no oracle here, and why there
+            is a dash under a probe.
 
     Raises:
         UserError: The run that they start from or its data is not on this machine, or a file
@@ -101,22 +48,17 @@ def rows(
     if not table.clips:
         return ()
     config = base(table, tracked)
-    seeds = sorted({seed for row in table.rows for seed in row.seeds})
-
-    def measured(label: str, seeds: Sequence[int]) -> Row:
-        found: list[Mapping[str, Any]] = []
-        for seed in seeds or (config.seed,):
-            seeded = override(config, {"seed": seed})
-            request = Request(label, seeded, table.protocol, table.fingerprint, table.split)
-            found.append(_numbers(results, request, progress))
-        return _row(label, table, found, seeds)
-
-    made = [_chance(table), measured(MEAN, seeds), measured(UNTRAINED, seeds)]
+    metrics = enumerate(table.sweep.metrics)
+    probed = {c: told(table, c, tracked) for c, m in metrics if isinstance(m, ProbeMetric)}
+    bench = _Bench(results, table, config, probed, progress)
+    made = [bench.chance(), bench.measured(MEAN), bench.measured(UNTRAINED)]
     if config.data.name == EMBEDDED.name:
         try:
-            made.append(measured(ORACLE, ()))
+            made.append(bench.measured(ORACLE))
         except UserError as error:
             warn(f"no row '{ORACLE}': {error}")
+    for (title, why), labels in bench.dashes.items():
+        warn(f"no {', '.join(labels)} under {title}: {why}")
     return tuple(made)
 
 
@@ -145,56 +87,99 @@ def _is_reshaped(variant: Variant | None) -> bool:
     return variant is not None and any(key.startswith(SHAPE) for key in variant.changes)
 
 
-def _chance(table: Table) -> Row:
-    clips = table.clips[0]
-    entries: list[Entry] = []
-    for metric in table.sweep.metrics:
-        level = None if isinstance(metric, ProbeMetric) else stats.chance(metric.key, clips)
-        numbers = () if level is None else (100 * level,)
-        entries.append(Entry(metric, numbers, (), clips=(clips,) * len(numbers)))
-    return _as_row(CHANCE, entries)
+@dataclass(frozen=True)
+class _Bench:
+    """Makes the rows of a table.
 
+    Attributes:
+        results: The results folder.
+        table: The table.
+        config: Of the base: model and data.
+        probed: What is known of the columns of probes, by their place.
+        progress: Called with words for what is measured next.
+        dashes: Rows that lack a probe, by the title of its column and the reason.
+    """
 
-def _row(label: str, table: Table, found: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> Row:
-    entries: list[Entry] = []
-    for metric in table.sweep.metrics:
-        name = metric.key.rpartition("{dataset}/")[2]
-        scale = 100 if metric.percent else 1
-        held = [one for one in found if name in one["metrics"]]
-        entries.append(
-            Entry(
-                metric,
-                numbers=tuple(scale * float(one["metrics"][name]) for one in held),
-                seeds=tuple(seeds) if held else (),
-                clips=tuple(int(one["n"]) for one in held),
-            )
+    results: Path
+    table: Table
+    config: Config
+    probed: Mapping[int, Told]
+    progress: Say
+    dashes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def chance(self) -> Row:
+        """Return what guessing gets."""
+        entries: list[Entry] = []
+        for place, metric in enumerate(self.table.sweep.metrics):
+            if isinstance(metric, ProbeMetric):
+                known = self.probed[place]
+                level, clips = known.chance, known.clips
+                if level is None:
+                    self._dash(CHANCE, metric, known.no_chance)
+            else:
+                clips = self.table.clips[0]
+                level = stats.chance(metric.key, clips)
+            found = () if level is None else (100 * level,)
+            entries.append(Entry(metric, found, (), clips=(clips,) * len(found)))
+        return _as_row(CHANCE, entries)
+
+    def measured(self, label: str) -> Row:
+        """Return a row that is measured; the causes of a clip depend on no seed."""
+        table = self.table
+        seeds = sorted({seed for row in table.rows for seed in row.seeds})
+        start = Request(label, self.config, table.protocol, table.fingerprint, table.split)
+        retrieved = self._numbers(start, seeds)
+        return _as_row(
+            label,
+            [
+                self._probe(label, metric, self.probed[place])
+                if isinstance(metric, ProbeMetric)
+                else _entry(metric, metric.key.rpartition("{dataset}/")[2], retrieved)
+                for place, metric in enumerate(table.sweep.metrics)
+            ],
         )
-    return _as_row(label, entries)
+
+    def _probe(self, label: str, metric: ProbeMetric, known: Told) -> Entry:
+        if known.probe is None:
+            return self._dash(label, metric, known.no_probe)
+        split, fingerprint, _ = metric.facts
+        start = Request(label, self.config, metric.protocol, fingerprint, split, known.probe)
+        try:
+            found = self._numbers(start, known.seeds)
+        except MeasuringError as error:
+            return self._dash(label, metric, str(error))
+        return _entry(metric, metric.column.rpartition("/")[2], found)
+
+    def _numbers(self, start: Request, seeds: Sequence[int]) -> dict[int | None, Mapping[str, Any]]:
+        """Return the numbers by seed; by None where they depend on none."""
+        if start.row == ORACLE:
+            return {None: numbers(self.results, start, self.progress)}
+        return {
+            seed: numbers(
+                self.results,
+                replace(start, config=override(self.config, {"seed": seed})),
+                self.progress,
+            )
+            for seed in seeds
+        }
+
+    def _dash(self, label: str, metric: Metric, why: str) -> Entry:
+        self.dashes.setdefault((metric.title, why), []).append(f"'{label}'")
+        return Entry(metric, (), ())
+
+
+def _entry(metric: Metric, name: str, found: Mapping[int | None, Mapping[str, Any]]) -> Entry:
+    scale = 100 if metric.percent else 1
+    held = {seed: one for seed, one in found.items() if name in one["metrics"]}
+    return Entry(
+        metric,
+        numbers=tuple(scale * float(one["metrics"][name]) for one in held.values()),
+        seeds=tuple(seed for seed in held if seed is not None),
+        clips=tuple(int(one["n"]) for one in held.values()),
+    )
 
 
 def _as_row(label: str, entries: Sequence[Entry]) -> Row:
     done = max(len(entry.seeds) for entry in entries)
     clips = max((entry.clips for entry in entries), key=len)
     return Row(label, tuple(entries), done, done, clips, "", (), (), ())
-
-
-def _numbers(results: Path, request: Request, progress: Say) -> Mapping[str, Any]:
-    file = request.file(results)
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {"n": found["n"], "metrics": found["metrics"]}
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); delete it: it is measured") from error
-    progress(f"Measuring {request.row}, seed {request.config.seed} ...")
-    # Imported here: torch takes seconds, and most tables are printed from what is kept.
-    from tgdp.report.sanity_measure import measure
-
-    found = {**measure(request, results / "features"), "facts": request.facts()}
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(found, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"{file}: cannot write ({error.strerror})") from error
-    return found
