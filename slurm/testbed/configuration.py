@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from slurm.testbed.settings import CPUS, GPUS, MEMORY_MB, Cluster, address, host, user
+from slurm.testbed.settings import CPUS, GPUS, LOOPBACK, MEMORY_MB, Cluster, address, host, user
 
 PARTITIONS = {
     "main": "Default=YES MaxTime=INFINITE PriorityTier=1 PreemptMode=OFF",
@@ -13,8 +13,6 @@ PARTITIONS = {
     "preempt-cancel": "MaxTime=INFINITE PriorityTier=1 PreemptMode=CANCEL GraceTime=0",
     "urgent": "MaxTime=INFINITE PriorityTier=100 PreemptMode=OFF",
 }
-
-LOOPBACK = "127.0.0.1"
 
 KILL_WAIT_S = 2
 

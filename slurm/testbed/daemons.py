@@ -7,9 +7,9 @@ from pathlib import Path
 
 from slurm.testbed import process
 from slurm.testbed.commands import succeeds
-from slurm.testbed.configuration import INNODB_LOG, LOOPBACK
+from slurm.testbed.configuration import INNODB_LOG
 from slurm.testbed.packages import program
-from slurm.testbed.settings import Cluster, address, user
+from slurm.testbed.settings import LOOPBACK, Cluster, address, user
 from tgdp.errors import UserError
 
 LAST_LINES = 6

@@ -3,8 +3,7 @@
 import fcntl
 from pathlib import Path
 
-from slurm.testbed.configuration import LOOPBACK
-from slurm.testbed.settings import Cluster
+from slurm.testbed.settings import LOOPBACK, Cluster
 
 HOSTS = Path("/etc/hosts")
 

@@ -19,6 +19,8 @@ DEFAULT_FOLDER = CHECKOUT / ".slurm"
 DEFAULT_PORT = 26800
 """Below 32768, where Linux starts to hand out ports to whoever asks for any."""
 
+LOOPBACK = "127.0.0.1"
+
 NUM_NODES = 3
 CPUS = 8
 MEMORY_MB = 16_000
@@ -98,11 +100,16 @@ def host() -> str:
 
 
 def address() -> str | None:
-    """Return the address that the machine's own name stands for, None if for none."""
+    """Return the address that the machine's own name stands for, None if it is of no use.
+
+    Debian gives a machine without a fixed address the name's 127.0.1.1. What listens there is not
+    found: SLURM takes the address a call comes from for the caller's, and that is 127.0.0.1.
+    """
     try:
-        return socket.gethostbyname(host())
+        found = socket.gethostbyname(host())
     except OSError:
         return None
+    return None if found.startswith("127.") and found != LOOPBACK else found
 
 
 def choose(folder: Path, port: int | None, accounting: str | None) -> Cluster:

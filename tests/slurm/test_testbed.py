@@ -125,8 +125,11 @@ def test_up_mends_a_controller_that_was_killed_and_its_jobs_go_on(
 ) -> None:
     job = testbed.submit(tmp_path, UNTIL_TOLD)
     wait_for((tmp_path / "starts").exists)
-    # SLURM writes its state some seconds late; a job that is not in it is lost.
+    # SLURM writes its state some seconds late, and what is not in it is lost or starts again.
+    saved = testbed.cluster.folder / "state" / "job_state"
+    started = (tmp_path / "starts").stat().st_mtime_ns
     testbed.ask("scontrol", "reconfigure")
+    wait_for(lambda: saved.exists() and saved.stat().st_mtime_ns > started)
     before = testbed.pids()
     _kill(before["slurmctld"])
 

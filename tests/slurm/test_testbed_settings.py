@@ -1,13 +1,15 @@
 """Which cluster a folder holds, what outside it is changed, and what is refused."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from slurm.testbed import packages
 from slurm.testbed.cluster import down
+from slurm.testbed.configuration import differences, write
 from slurm.testbed.machine import forget_nodes, link, name_nodes, unlink
-from slurm.testbed.settings import DEFAULT_PORT, Cluster, choose, record
+from slurm.testbed.settings import DEFAULT_PORT, Cluster, address, choose, record
 from tgdp.errors import UserError
 
 
@@ -78,3 +80,25 @@ def test_without_root_what_to_install_is_named(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(UserError, match=r"as root: apt-get update && apt-get install -y .* munge$"):
         packages.install(["munge"])
+
+
+@pytest.mark.parametrize(
+    ("found", "used"), [("127.0.0.1", "127.0.0.1"), ("127.0.1.1", None), ("10.1.2.3", "10.1.2.3")]
+)
+def test_an_address_that_calls_do_not_come_from_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, found: str, used: str | None
+) -> None:
+    def look_up(name: str) -> str:
+        del name
+        return found
+
+    monkeypatch.setattr(socket, "gethostbyname", look_up)
+    cluster = Cluster(folder)
+
+    write(cluster)
+
+    assert address() == used
+    text = cluster.configuration.read_text(encoding="utf-8")
+    assert f"NodeAddr={used or '127.0.0.1'} " in text
+    assert ("NoInAddrAny" in text) == (used is not None)
+    assert differences(cluster) == []
