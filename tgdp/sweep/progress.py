@@ -53,7 +53,9 @@ class Progress:
     def reason(self) -> Reason | None:
         """Why it waits, in words."""
         held = self.life.current
-        return explain(held.job) if held is not None and held.job is not None else None
+        if self.state == "done" or held is None or held.job is None:
+            return None
+        return explain(held.job)
 
     @property
     def where(self) -> str:

@@ -10,7 +10,7 @@ from tgdp.sweep.show import clock, colored
 if TYPE_CHECKING:
     from rich.table import Table
 
-MOST_ROWS = 200
+MOST_ROWS = 100
 """A longer table is read by nobody, and takes seconds to draw."""
 
 ORDER = (

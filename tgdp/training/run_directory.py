@@ -143,7 +143,9 @@ class RunDirectory:
         still written the result.
         """
         try:
-            stored = Status(**json.loads(self.status_file.read_text(encoding="utf-8")))
+            # Not through a Path: a plan reads ten thousand of these.
+            with open(f"{self.path}/status.json", "rb") as file:
+                stored = Status(**json.loads(file.read()))
         except FileNotFoundError:
             return Status(updated=0.0)
         if stored.state == "running" and not _is_alive(stored):

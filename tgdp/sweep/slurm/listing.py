@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 ACTIVE = frozenset(
     {
@@ -57,9 +57,8 @@ NOWHERE = frozenset({"", "None", "None assigned", "(null)", "N/A", "NONE", "Unkn
 """How the two say that there is nothing to say."""
 
 
-@dataclass(frozen=True)
-class SchedulerJob:
-    """A job as the scheduler knows it.
+class SchedulerJob(NamedTuple):
+    """A job as the scheduler knows it; a tuple, for there may be ten thousands.
 
     Attributes:
         job: Its id; `123_4` for an element of an array.
@@ -105,7 +104,7 @@ def from_squeue(text: str) -> dict[str, SchedulerJob]:
             continue
         job, elapsed = _job(words), _seconds(words[4])
         restarts, gpu_s = _whole(words[6]), job.gpus * elapsed
-        jobs[job.job] = replace(job, elapsed_s=elapsed, restarts=restarts, gpu_s=gpu_s)
+        jobs[job.job] = job._replace(elapsed_s=elapsed, restarts=restarts, gpu_s=gpu_s)
     return jobs
 
 
@@ -126,9 +125,9 @@ def from_sacct(text: str) -> dict[str, SchedulerJob]:
         if "." in words[0]:
             continue  # A step; what it says of memory, its job does not.
         job, elapsed = _job(words), float(_whole(words[4]))
-        job = replace(job, elapsed_s=elapsed, gpu_s=job.gpus * elapsed)
+        job = job._replace(elapsed_s=elapsed, gpu_s=job.gpus * elapsed)
         for name in elements(words[0]):
-            starts.setdefault(name, []).append((words[6], replace(job, job=name)))
+            starts.setdefault(name, []).append((words[6], job._replace(job=name)))
     return {name: _newest(found, name in short_of_memory) for name, found in starts.items()}
 
 
@@ -148,10 +147,11 @@ def elements(job: str) -> Iterator[str]:
 
 
 def _newest(starts: list[tuple[str, SchedulerJob]], out_of_memory: bool) -> SchedulerJob:
+    if len(starts) == 1 and not out_of_memory:
+        return starts[0][1]
     newest = max(starts, key=lambda start: _whole(start[0]))[1]
     gpu_s = sum(job.gpu_s for _, job in starts)
-    return replace(
-        newest,
+    return newest._replace(
         restarts=len(starts) - 1,
         gpu_s=gpu_s,
         out_of_memory=out_of_memory or newest.state == "OUT_OF_MEMORY",

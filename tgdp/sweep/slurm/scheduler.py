@@ -7,7 +7,6 @@ that it has forgotten, how often a job was started, and what it used.
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from tgdp.sweep.slurm.command import answer
 from tgdp.sweep.slurm.listing import (
@@ -84,11 +83,10 @@ def _together(
     if queued is None:
         # The accounts go on saying RUNNING of a job whose end they were never told.
         is_active = account is not None and account.is_active and not queue_answered
-        return replace(account, is_active=is_active) if account else None
+        return account._replace(is_active=is_active) if account else None
     if account is None:
         return queued
-    return replace(
-        queued,
+    return queued._replace(
         restarts=max(queued.restarts, account.restarts),
         gpu_s=max(queued.gpu_s, account.gpu_s),
         out_of_memory=queued.out_of_memory or account.out_of_memory,
