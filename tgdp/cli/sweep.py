@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from tgdp.cli import sweep_life
 from tgdp.cli.console import run
 from tgdp.cli.sweep_options import (
     AsJson,
@@ -80,6 +81,7 @@ def build_app() -> typer.Typer:
     app.command("list", rich_help_panel=LOOK_PANEL)(list_sweeps)
     app.command("plan", rich_help_panel=LOOK_PANEL)(show_plan)
     app.command("status", rich_help_panel=LOOK_PANEL)(show_status)
+    sweep_life.add_to(app, LOOK_PANEL)
     return app
 
 

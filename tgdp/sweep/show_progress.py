@@ -27,9 +27,11 @@ ORDER = (
 
 ENDED_BADLY = ("failed", "diverged", "interrupted")
 
-LEFT_ALIGNED = frozenset({"cell", "run", "state", "where", "error"})
+LEFT_ALIGNED = frozenset({"cell", "run", "state", "where"})
 
 MOST_NAMES = 6
+
+MOST_ERRORS = 20
 
 
 def status_table(sweep: Sweep, runs: Sequence[Progress], whole: bool = False) -> "Table":
@@ -46,7 +48,6 @@ def status_table(sweep: Sweep, runs: Sequence[Progress], whole: bool = False) ->
     shown = worth_showing(runs, whole)
     columns = ["cell", "run", "state", "step", "left", "loss", "R@1", "GPU-h", "jobs"]
     columns += ["where"] * any(run.where for run in shown)
-    columns += ["error"] * any(_error(run) for run in shown)
     table = Table(title=f"{sweep.name}: {sweep.question}", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         width = {"run": 12, "state": 11}.get(name)  # Names are there to be copied.
@@ -72,6 +73,10 @@ def lines(runs: tuple[Progress, ...], whole: bool = False) -> list[str]:
     left = len(runs) - len(worth_showing(runs, whole))
     if left:
         said.append(f"{left} of them are not shown; --all shows every one.")
+    bad = [run for run in runs if _error(run)]
+    said += [f"{run.name} {run.state}: {_error(run)}" for run in bad[:MOST_ERRORS]]
+    if len(bad) > MOST_ERRORS:
+        said.append(f"... and {len(bad) - MOST_ERRORS} more; --json has them.")
     for word, (reason, names) in reasons(runs).items():
         said.append(f"{word} ({_some(names)}): {reason}.")
     said += [
@@ -151,7 +156,6 @@ def _cell(name: str, run: Progress) -> str:
         "GPU-h": lambda: f"{run.gpu_hours:.2f}" if run.gpu_hours else "-",
         "jobs": lambda: str(status.attempt) if status.attempt else "-",
         "where": lambda: escape(run.where),
-        "error": lambda: escape(_error(run)),
     }
     return values[name]()
 
