@@ -53,6 +53,13 @@ def start(words: list[str], folder: Path) -> tuple[int, str, list[str]]:
         ["masking", "--dry-run", "--data", "data"],
         ["status", "masking", "--data", "data"],
         ["status", "--data", "data", "--json"],
+        ["plan", "masking", "--data", "data"],
+        ["retry", "--failed"],
+        ["clean"],
+        ["cancel", "--help"],
+        ["logs", "--help"],
+        ["diff", "--help"],
+        ["sync", "--help"],
     ],
     ids=" ".join,
 )
