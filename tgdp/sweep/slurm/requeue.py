@@ -6,8 +6,10 @@ alone, and takes it for a failure if SLURM has queued the job again by itself.
 
 import logging
 import os
+import re
 import subprocess
 import time
+from collections.abc import Mapping
 
 from tgdp.sweep.slurm.scheduler import ask
 
@@ -15,8 +17,10 @@ TRIES, PAUSE_S = 3, 1.0
 
 PATIENCE_S = 60
 
-ALREADY = ("pending execution", "transitional state", "transistional state")
-"""SLURM queues it by itself, or ends it: cancelled, at the end of its walltime."""
+ALREADY = "pending execution"
+"""SLURM was quicker, and queues it by itself."""
+
+NEVER = frozenset({"", "None", "N/A", "Unknown"})
 
 log = logging.getLogger(__name__)
 
@@ -35,34 +39,62 @@ def has_restarted() -> bool:
 
 
 def put_back() -> bool:
-    """Put this job back into the queue, unless it is on its way there, or to its end.
+    """Put this job back into the queue, unless it is there already, or somebody cancelled it.
 
     Returns:
-        Whether SLURM has it in the queue, as far as can be said from inside.
+        Whether it is in the queue.
     """
+    number = job_number()
+    facts = _facts(number)
+    if (why := _why_not(facts)) is not None:
+        log.info("saved; job %s is not queued again from inside: %s", number, why)
+        return False
     said = ""
     for attempt in range(TRIES):
         time.sleep(PAUSE_S * attempt)
-        try:
-            done = subprocess.run(
-                ("scontrol", "requeue", job_number()),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            said = str(error)
-            continue
-        said = done.stderr.strip()
-        if done.returncode == 0:
-            log.info("saved; job %s is in the queue again", job_number())
+        done = _scontrol("requeue", number)
+        if done.returncode == 0 or ALREADY in done.stderr:
+            log.info("saved; job %s is in the queue again", number)
             return True
-        if any(words in said for words in ALREADY):
-            log.info("saved; SLURM itself queues job %s again or ends it (%s)", job_number(), said)
-            return False
-    log.error("saved, but job %s cannot be queued again: %s", job_number(), said)
+        said = done.stderr.strip()
+    log.error("saved, but job %s cannot be queued again: %s", number, said)
     return False
+
+
+def _why_not(facts: Mapping[str, str]) -> str | None:
+    """Return what speaks against queueing a job again; None where nothing does.
+
+    To `scontrol requeue` a job that was cancelled is as good as any: it would come back.
+    """
+    state = facts.get("JobState", "UNKNOWN")
+    if state == "RUNNING":
+        # Its walltime ends soon, or it has some grace before it is preempted.
+        return None
+    if state == "PENDING" or (state == "COMPLETING" and facts.get("EndTime", "") in NEVER):
+        return "SLURM has done so itself"
+    if facts.get("PreemptTime", "") not in NEVER:
+        return None
+    return None if facts.get("Reason") == "TimeLimit" else f"it was ended ({state})"
+
+
+def _facts(number: str) -> dict[str, str]:
+    """Return what the controller says of a job; nothing if it does not answer."""
+    for attempt in range(TRIES):
+        time.sleep(PAUSE_S * attempt)
+        done = _scontrol("--oneliner", "show", "job", number)
+        if done.returncode == 0:
+            return dict(re.findall(r"(\w+)=(\S*)", done.stdout))
+    return {}
+
+
+def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:
+    command = ("scontrol", *words)
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
 def was_cancelled(job: str) -> bool:
