@@ -144,7 +144,7 @@ class RunDirectory:
         """
         try:
             # Not through a Path: a plan reads ten thousand of these.
-            with open(f"{self.path}/status.json", "rb") as file:
+            with open(f"{self.path}/status.json", "rb", buffering=0) as file:
                 stored = Status(**json.loads(file.read()))
         except FileNotFoundError:
             return Status(updated=0.0)

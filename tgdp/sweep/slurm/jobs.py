@@ -15,6 +15,8 @@ StageName = Literal["train", "evaluate", "probe"]
 
 JOBS_FILE = "jobs.jsonl"
 
+STAGES = frozenset(get_args(StageName))
+
 
 @dataclass(frozen=True)
 class JobRecord:
@@ -62,8 +64,8 @@ def read(run: RunDirectory) -> list[JobRecord]:
     """Return the jobs of a run, the oldest first; a torn line is left out."""
     try:
         # Not through a Path: a plan reads ten thousand of these.
-        with open(f"{run.path}/{JOBS_FILE}", encoding="utf-8", errors="replace") as file:
-            text = file.read()
+        with open(f"{run.path}/{JOBS_FILE}", "rb", buffering=0) as file:
+            text = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
     records = (_parsed(line) for line in text.splitlines())
@@ -75,4 +77,4 @@ def _parsed(line: str) -> JobRecord | None:
         record = JobRecord(**json.loads(line))
     except (TypeError, ValueError):
         return None
-    return record if record.stage in get_args(StageName) else None
+    return record if record.stage in STAGES else None

@@ -117,7 +117,7 @@ def from_sacct(text: str) -> dict[str, SchedulerJob]:
     starts: dict[str, list[tuple[str, SchedulerJob]]] = {}
     short_of_memory: set[str] = set()
     for line in text.splitlines():
-        words = [word.strip() for word in line.split("|")]
+        words = line.split("|")
         if len(words) < len(SACCT_FIELDS):
             continue
         if words[1].startswith("OUT_OF_MEM"):
@@ -126,6 +126,9 @@ def from_sacct(text: str) -> dict[str, SchedulerJob]:
             continue  # A step; what it says of memory, its job does not.
         job, elapsed = _job(words), float(_whole(words[4]))
         job = job._replace(elapsed_s=elapsed, gpu_s=job.gpus * elapsed)
+        if "[" not in words[0]:
+            starts.setdefault(words[0], []).append((words[6], job))
+            continue
         for name in elements(words[0]):
             starts.setdefault(name, []).append((words[6], job._replace(job=name)))
     return {name: _newest(found, name in short_of_memory) for name, found in starts.items()}
