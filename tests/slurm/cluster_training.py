@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tgdp.config import Config
 from tgdp.sweep.stages import Stage, Stages
+from tgdp.training.ranks import find_meeting
 from tgdp.training.run_directory import RunDirectory
 
 HELD_AT = 3
@@ -30,6 +31,8 @@ STAGES = Stages(
 
 
 def train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    if not _is_first():
+        return True
     folder, ratio = Path(os.environ["FAKE_FOLDER"]), config.contrastive.mask.ratio
     if (folder / f"fail-{ratio}").exists():
         raise ValueError(f"ratio {ratio} is not to be")
@@ -48,6 +51,13 @@ def train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) ->
 
 def evaluate(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
     del should_stop
+    if not _is_first():
+        return True
     value = {"value": config.contrastive.mask.ratio + config.seed}
     run.result_file.write_text(json.dumps({"metrics": value, "steps": config.training.steps}))
     return True
+
+
+def _is_first() -> bool:
+    meeting = find_meeting()
+    return meeting is None or meeting.ranks.is_first

@@ -178,7 +178,7 @@ def test_a_chain_goes_on_where_the_job_must_not_be_queued_again(
 
 
 def test_two_tasks_are_the_ranks_of_one_run(toy: ClusterSweep, testbed: Testbed) -> None:
-    toy.profile("gpus: 2")
+    toy.profile("gpus: 2\nmemory: 4G\nnodes: 1")
     toy.go()
     toy.submit()
 

@@ -27,6 +27,7 @@ from tgdp.cli.sweep_options import (
     ShowScript,
     Wait,
 )
+from tgdp.cli.sweep_profiles import list_profiles
 from tgdp.cli.sweep_start import Where, start
 from tgdp.errors import unknown_name
 from tgdp.sweep.discover import RESERVED, first_line, load_sweep, sweep_files, sweep_names
@@ -79,6 +80,7 @@ def build_app() -> typer.Typer:
         app.command(name, help=first_line(path), rich_help_panel=RUN_PANEL)(_command(name))
     app.command("run", rich_help_panel=LOOK_PANEL)(run_file)
     app.command("list", rich_help_panel=LOOK_PANEL)(list_sweeps)
+    app.command("profiles", rich_help_panel=LOOK_PANEL)(list_profiles)
     app.command("plan", rich_help_panel=LOOK_PANEL)(show_plan)
     app.command("status", rich_help_panel=LOOK_PANEL)(show_status)
     sweep_life.add_to(app, LOOK_PANEL)
