@@ -43,7 +43,8 @@ def attempts(run: RunDirectory) -> tuple[Attempt, ...]:
     """Return the jobs of a run, the oldest first; one that was requeued is one, and prints on."""
     clustered = [_of_record(record) for record in read(run)]
     known = {attempt.job for attempt in clustered}
-    here = [_of_folder(path) for path in run.log.glob("*") if path.is_dir()]
+    # submitit also makes a folder with the name of its own pattern.
+    here = [_of_folder(path) for path in run.log.glob("[!%]*") if path.is_dir()]
     every = [*clustered, *(attempt for attempt in here if attempt.job not in known)]
     return tuple(sorted(every, key=lambda attempt: attempt.began))
 

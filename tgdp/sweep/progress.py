@@ -1,6 +1,7 @@
 """A sweep while it lives: how each run is, how far, where, and what it cost so far."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class Progress:
         held, status = self.life.current, self.life.status
         if held is None or held.job is None:
             here = status.state == "running" and self.state == "running"
-            return f"{status.host}, process {status.pid}" if here else ""
+            host = "" if status.host == os.uname().nodename else f"{status.host}, "
+            return f"{host}process {status.pid}" if here else ""
         job = held.job
         place = " ".join(filter(None, (job.node, f"({job.partition})" if job.partition else "")))
         if self.reason is not None:

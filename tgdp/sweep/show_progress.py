@@ -27,6 +27,8 @@ ORDER = (
 
 ENDED_BADLY = ("failed", "diverged", "interrupted")
 
+COLUMNS = ("cell", "run", "state", "step", "left", "loss", "R@1", "GPU-h", "jobs", "where")
+
 LEFT_ALIGNED = frozenset({"cell", "run", "state", "where"})
 
 MOST_NAMES = 6
@@ -46,8 +48,7 @@ def status_table(sweep: Sweep, runs: Sequence[Progress], whole: bool = False) ->
     from rich.table import Table
 
     shown = worth_showing(runs, whole)
-    columns = ["cell", "run", "state", "step", "left", "loss", "R@1", "GPU-h", "jobs"]
-    columns += ["where"] * any(run.where for run in shown)
+    columns = [name for name in COLUMNS if _is_worth_showing(name, shown)]
     table = Table(title=f"{sweep.name}: {sweep.question}", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         width = {"run": 12, "state": 11}.get(name)  # Names are there to be copied.
@@ -158,6 +159,12 @@ def _cell(name: str, run: Progress) -> str:
         "where": lambda: escape(run.where),
     }
     return values[name]()
+
+
+def _is_worth_showing(name: str, runs: Sequence[Progress]) -> bool:
+    """Return whether a column says anything; a terminal of 80 characters has no place to waste."""
+    always = name in {"cell", "run", "state", "step"}
+    return always or any(_cell(name, run) not in {"", "-"} for run in runs)
 
 
 def _error(run: Progress) -> str:

@@ -107,3 +107,11 @@ def test_a_snapshot_is_old_once_no_job_needs_it(tmp_path, fake) -> None:
     fake.queue(queued("7", "CANCELLED"))
     write_run(tmp_path, cell)
     assert [one.path for one in find(tmp_path)] == [needed, old]
+
+
+def test_sync_brings_runs_into_the_store_and_changes_nothing_the_second_time(results) -> None:
+    (cell, *_) = noted(results)
+    write_run(results, cell)
+    assert data(results, "sync")["created"] == 1
+    again = data(results, "sync")
+    assert (again["created"], again["unchanged"], again["points"]) == (0, 1, 0)

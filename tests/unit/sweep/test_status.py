@@ -79,9 +79,11 @@ def test_a_run_whose_job_is_over_does_not_run(tmp_path, fake, said, state, cause
 def test_a_result_outweighs_whatever_became_of_the_job(tmp_path, fake) -> None:
     (cell, *_) = noted(tmp_path)
     submitted(tmp_path, cell, "7", "done")
+    submitted(tmp_path, cell, "8", stage="probe")
     fake.accounts(accounted("7", "TIMEOUT"))
+    fake.queue(queued("8", "PENDING", Reason="Priority"))
     (row, *_) = data(tmp_path, "status", "masking", "--seeds", "1")
-    assert (row["state"], row["r1"]) == ("done", 0.18)
+    assert (row["state"], row["r1"], row["explanation"]) == ("done", 0.18, "")
 
 
 def test_a_requeued_job_is_queued_again_not_failed(tmp_path, fake) -> None:
