@@ -131,7 +131,7 @@ def _show(plan: Plan, profile: Profile, results: Path) -> int:
         largest = SLURMS_ARRAY_SIZE
     for title, text in scripts(plan, profile, results, largest):
         say(aside, (f"# {title}",))
-        console.out(text, highlight=False)
+        console.out(text, end="", highlight=False)
     return 0
 
 

@@ -105,6 +105,7 @@ def _fits(own: Profile, partition: Partition) -> Iterator[Finding]:
         yield Finding("walltime", f"{as_time(own.walltime)} is over the {limit} of '{name}'")
     if own.nodes > partition.most_nodes:
         yield Finding("nodes", f"'{name}' gives a job at most {partition.most_nodes:g}")
+        return
     findings = list(_node_findings(own, partition))
     yield from findings
     fitting = [node for node in partition.nodes if _takes(own, node)]

@@ -1,0 +1,252 @@
+"""What `sbatch` is given, what is noted, and what is left where it refuses; the cluster made up."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from cluster_sweep import ClusterSweep
+from made_up import MadeUp, make_up, option
+
+from tgdp.cli import sweep_slurm
+from tgdp.errors import UserError
+from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
+from tgdp.sweep.slurm import jobs, sbatch
+from tgdp.sweep.slurm.environment import is_scrubbed
+
+GOLDEN = Path(__file__).with_name("golden_sbatch.txt")
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    monkeypatch.setattr(sbatch, "WAITS_S", (0.0, 0.0))
+    return make_up(tmp_path / "bin", monkeypatch)
+
+
+@pytest.fixture
+def toy(made: MadeUp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClusterSweep:
+    sweep = ClusterSweep(tmp_path)
+    sweep.prepare(monkeypatch)
+    return sweep
+
+
+def rows(sweep: ClusterSweep, number: int) -> None:
+    ratios = [index / 100 for index in range(number)]
+    variants = tuple(Variant(str(ratio), {"contrastive.mask.ratio": ratio}) for ratio in ratios)
+    sweep.sweep = Sweep("toy", "Toy", "Does it work?", "none", variants, RETRIEVAL, seeds=(0,))
+
+
+def test_the_script_is_as_it_was(toy: ClusterSweep, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        "account: research\nqos: high\nconstraint: h100&ib\ngpus: 2\ncpus: 3\narray_parallelism: 1"
+    )
+    toy.profile(text + "\nsetup: [module load cuda]\nenvironment: {NCCL_DEBUG: it's on}")
+
+    toy.submit(show_script=True)
+
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == ["# NUMBER_1: train, 2 runs", "# NUMBER_2: evaluate, 2 runs"]
+    assert _plain(shown.out, toy) == GOLDEN.read_text()
+    assert not toy.results.exists()
+
+
+def test_what_is_shown_is_what_is_submitted(
+    toy: ClusterSweep, made: MadeUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy.submit(show_script=True)
+    shown = _plain(capsys.readouterr().out, toy)
+
+    toy.submit()
+
+    texts = "".join(made.submitted().values())
+    assert _plain(texts, toy).replace("aftercorr:100", "aftercorr:NUMBER_1") == shown
+
+
+def test_every_job_is_noted_with_its_run(toy: ClusterSweep, made: MadeUp) -> None:
+    toy.submit()
+
+    (folder,) = [path for path in (toy.results / ".submissions").iterdir() if path.is_dir()]
+    for index, run in enumerate(toy.runs()):
+        train, evaluate = jobs.read(run)
+        assert (train.job, train.array, train.stage) == (f"100_{index}", "100", "train")
+        assert (evaluate.job, evaluate.stage, evaluate.profile) == (
+            f"110_{index}",
+            "evaluate",
+            "own",
+        )
+        assert train.folder == str(folder)
+        assert train.log == str(folder / train.job / f"{train.job}_0_log.out")
+        assert (run.log / train.job).resolve() == folder / train.job
+        assert (folder / train.job / f"{train.job}_submitted.pkl").exists()
+    facts = json.loads((folder / "submission.json").read_text())
+    assert facts["sweep"] == "toy"
+    assert Path(facts["snapshot"], "tgdp", "sweep").is_dir()
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_arrays_are_no_larger_than_the_cluster_takes(toy: ClusterSweep, made: MadeUp) -> None:
+    rows(toy, 9)
+    toy.profile("array_parallelism: 2")
+    toy.submit()
+
+    scripts = made.submitted()
+    arrays = {number: option(text, "array") for number, text in scripts.items()}
+    waits = {number: option(text, "dependency") for number, text in scripts.items()}
+    assert arrays == {
+        **{"100": "0-3%1", "110": "0-3%1"},
+        **{"120": "0-3%1", "130": "0-3%1"},
+        # A single run is no array.
+        **{"140": None, "150": None},
+    }
+    # Three arrays and two jobs at once: the third waits for the first.
+    assert waits == {
+        **{"100": None, "110": "aftercorr:100"},
+        **{"120": None, "130": "aftercorr:120"},
+        **{"140": "afterany:100", "150": "afterok:140"},
+    }
+    assert {option(text, "kill-on-invalid-dep") for text in scripts.values()} == {None, "yes"}
+
+
+def test_where_jobs_must_not_be_requeued_successors_are_submitted(
+    toy: ClusterSweep, made: MadeUp
+) -> None:
+    toy.profile("requeue: chain\nsuccessors: 2")
+    toy.submit()
+
+    scripts = list(made.submitted().values())
+    assert [option(text, "dependency") for text in scripts[:4]] == [
+        *(None, "afterany:100", "afterany:110", "afterok:120")
+    ]
+    assert all("#SBATCH --no-requeue" in text.splitlines() for text in scripts)
+    assert [job.stage for job in jobs.read(toy.runs()[0])] == [*["train"] * 3, "evaluate"]
+
+
+def test_nothing_of_another_job_reaches_the_submission(
+    toy: ClusterSweep, made: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SBATCH_PARTITION", "SLURM_ARRAY_JOB_ID", "RANK", "MASTER_ADDR", "SUBMITIT_X"):
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("SLURM_CONF", "/etc/own.conf")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    toy.submit()
+
+    seen = made.environment("100")
+    assert seen["SLURM_CONF"] == "/etc/own.conf"
+    assert seen["CUDA_VISIBLE_DEVICES"] == "3"
+    assert [name for name in seen if is_scrubbed(name)] == []
+    assert os.environ["SBATCH_PARTITION"] == "7"
+
+
+def test_a_busy_controller_is_asked_again_and_what_it_took_is_cancelled(
+    toy: ClusterSweep, made: MadeUp
+) -> None:
+    (made.folder / "busy").touch()
+    mark = r"$(sed -n 's/.*--comment=.\(.*\).$/\1/p' script-100)"
+    # The queue knows a job of that mark, whose number never came back.
+    queue = f'cd {made.folder}; case "$*" in *%F*) echo "99|{mark}"; echo "98|else";; esac'
+    made.command("squeue", queue)
+
+    toy.submit()
+
+    assert (made.folder / "cancelled").read_text() == "99\n"
+    assert [job.job for job in jobs.read(toy.runs()[0])] == ["110_0", "120_0"]
+    (folder,) = [path for path in (toy.results / ".submissions").iterdir() if path.is_dir()]
+    left = {path.name for path in folder.iterdir() if not path.name.startswith(".submission_file")}
+    numbers = {f"{array}_{index}" for array in (110, 120) for index in (0, 1)}
+    # submitit keeps the script of an array in a folder of the array's number.
+    assert left == {"submission.json", *numbers, "110", "120"}
+
+
+def test_a_refusal_leaves_nothing(toy: ClusterSweep, made: MadeUp) -> None:
+    (made.folder / "refuse").write_text("0")
+
+    with pytest.raises(UserError, match=r"sbatch refuses tgdp-toy-train: .*No, thanks"):
+        toy.submit()
+
+    assert os.listdir(toy.results / "runs") == []
+    assert os.listdir(toy.results / ".submissions") == ["lock"]
+
+
+def test_a_refusal_half_way_says_what_is_in_the_queue(toy: ClusterSweep, made: MadeUp) -> None:
+    (made.folder / "refuse").write_text("110")
+
+    with pytest.raises(UserError, match=r"In the queue already, and left there: 100\. When"):
+        toy.submit()
+
+    assert [job.stage for job in jobs.read(toy.runs()[1])] == ["train"]
+
+
+def test_what_is_queued_is_not_submitted_again(
+    toy: ClusterSweep, made: MadeUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy.submit()
+    made.queue("100_0", "110_0")
+    for run in toy.runs():
+        # Long ago: a job that nobody knows a minute later is gone.
+        path = run.path / jobs.JOBS_FILE
+        path.write_text(re.sub(r'"submitted": [\d.]+', '"submitted": 1.0', path.read_text()))
+
+    toy.submit()
+
+    first, second = toy.runs()
+    assert len(jobs.read(first)) == 2
+    assert [job.job for job in jobs.read(second)][2:] == ["120", "130"]
+    assert f"{first.name} (job 100_0, 110_0)" in capsys.readouterr().out
+
+
+def test_a_dry_run_writes_nothing_and_says_what_is_wrong(
+    toy: ClusterSweep, made: MadeUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert toy.submit(dry_run=True) == 0
+    assert "2 new" in capsys.readouterr().out
+    toy.profile("walltime: 3-00:00:00\npartition: short")
+    with pytest.raises(UserError, match=r"own\.yaml: the cluster would not run.*\n  walltime: 3-"):
+        toy.submit(dry_run=True)
+    assert not toy.results.exists()
+    assert made.submitted() == {}
+
+
+def test_too_many_ranks_for_the_batch_are_refused(toy: ClusterSweep) -> None:
+    toy.words = toy.words.__class__(
+        data=toy.words.data, assignments=("training.steps=8", "training.batch_size=3")
+    )
+    toy.profile("gpus: 4")
+
+    with pytest.raises(UserError, match=r"4 processes a run, and training\.batch_size 3"):
+        toy.submit()
+
+
+def test_waiting_ends_with_the_jobs_and_counts_what_is_left(
+    toy: ClusterSweep, made: MadeUp, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr("tgdp.sweep.slurm.wait.PAUSE_S", 0.01)
+    monkeypatch.setattr(sweep_slurm, "write_tables", lambda *_: None)
+    monkeypatch.setattr("tgdp.sweep.slurm.scheduler.YOUNG_S", 0.0)
+
+    assert toy.submit(wait=True) == 1
+
+    said = capsys.readouterr().out
+    assert "0 of 2 runs done; 0 jobs running, 0 pending." in said
+    assert said.count("Failed: ") == 2
+
+
+def test_ctrl_c_while_waiting_leaves_the_jobs(
+    toy: ClusterSweep, made: MadeUp, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tgdp.sweep.slurm.wait.wait", interrupt)
+
+    assert toy.submit(wait=True) == 130
+
+    assert "The jobs go on. To end them:\n  tgdp-sweep cancel toy" in capsys.readouterr().out
+    assert not (made.folder / "cancelled").exists()
+
+
+def _plain(text: str, toy: ClusterSweep) -> str:
+    """Return a script without what differs from place to place and time to time."""
+    text = text.replace(str(toy.results.resolve()), "RESULTS").replace(os.sys.executable, "PYTHON")
+    text = re.sub(r"\d{8}-\d{6}-[0-9a-f]{4}", "SUBMISSION", text)
+    return re.sub(r"\.snapshots/[0-9a-f]{12}(-[0-9a-f]{12})?", "SNAPSHOT", text)
