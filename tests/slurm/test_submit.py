@@ -103,16 +103,20 @@ def test_a_requeued_job_goes_on_from_its_last_save(toy: ClusterSweep, testbed: T
     assert _states(run) == ["running", "interrupted", "running", "trained", "running", "done"]
 
 
+@pytest.mark.parametrize("walltime", ["walltime: 30", "walltime: 1\nsignal_ahead: 30"])
 def test_a_job_told_that_its_walltime_ends_saves_and_queues_again(
-    toy: ClusterSweep, testbed: Testbed
+    toy: ClusterSweep, testbed: Testbed, walltime: str
 ) -> None:
+    toy.profile(walltime)
     toy.submit()
     run = toy.runs()[0]
     wait_for(reached(run, 3))
 
-    # What SLURM sends ahead of the walltime, to the step and not to the batch script.
-    testbed.ask("scancel", "--signal=USR2", toy.numbers("train")[0])
-    wait_for(lambda: run.status().attempt == 2)
+    if "signal_ahead" not in walltime:
+        # What SLURM sends ahead of the walltime, to the step and not to the batch script.
+        testbed.ask("scancel", "--signal=USR2", toy.numbers("train")[0])
+    # It may send it up to a minute early; too early it is lost, and the end of the walltime counts.
+    wait_for(lambda: run.status().attempt == 2, 180)
     toy.go()
 
     assert settled(run, "done") == "done"
@@ -138,6 +142,22 @@ def test_a_preempted_job_goes_on_from_its_last_save(
         assert toy.steps(run) == ALL_STEPS
         assert run.status().attempt == 3
         assert len(jobs.read(run)) == 2
+
+
+def test_a_job_whose_node_fails_goes_on_elsewhere(toy: ClusterSweep, testbed: Testbed) -> None:
+    toy.submit()
+    run = toy.runs()[0]
+    wait_for(reached(run, 3))
+    node = testbed.ask("squeue", "-h", "-o", "%N", "-j", toy.numbers("train")[0]).strip()
+
+    testbed.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    try:
+        wait_for(lambda: run.status().attempt == 2, 120)
+        toy.go()
+        assert settled(run, "done") == "done"
+    finally:
+        testbed.ask("scontrol", "update", f"nodename={node}", "state=resume")
+    assert toy.steps(run) == ALL_STEPS
 
 
 def test_a_cancelled_job_saves_and_stays_out_of_the_queue(
@@ -177,13 +197,15 @@ def test_a_chain_goes_on_where_the_job_must_not_be_queued_again(
     assert other.status().state == "interrupted"
 
 
-def test_two_tasks_are_the_ranks_of_one_run(toy: ClusterSweep, testbed: Testbed) -> None:
-    toy.profile("gpus: 2\nmemory: 4G\nnodes: 1")
+def test_two_tasks_on_two_nodes_are_the_ranks_of_one_run(
+    toy: ClusterSweep, testbed: Testbed
+) -> None:
+    toy.profile("gpus: 2\nmemory: 4G\nnodes: 2\narray_parallelism: 1")
     toy.go()
     toy.submit()
 
     for run in toy.runs():
-        assert settled(run, "done", 180) == "done"
+        assert settled(run, "done", 300) == "done"
         assert toy.steps(run) == ALL_STEPS
 
 

@@ -66,6 +66,8 @@ def _why_not(facts: Mapping[str, str]) -> str | None:
 
     To `scontrol requeue` a job that was cancelled is as good as any: it would come back.
     """
+    if not facts:
+        return "the controller does not answer; the next launch goes on from there"
     state = facts.get("JobState", "UNKNOWN")
     if state == "RUNNING":
         # Its walltime ends soon, or it has some grace before it is preempted.

@@ -1,0 +1,222 @@
+"""A job of a cluster tells SLURM the truth, and queues itself again only where it should."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_up import MadeUp, make_up
+
+from tgdp.config import Config, dump
+from tgdp.presets import tiny
+from tgdp.sweep.job import Job
+from tgdp.sweep.slurm import jobs
+from tgdp.sweep.slurm.cluster_job import LEFT, ClusterJob, StageFailedError
+from tgdp.training.run_directory import RunDirectory, Status
+
+SHOWN = "JobId=7 JobState={state} Reason={reason} EndTime={end} PreemptTime={preempt}"
+REQUEUES = """\
+case "$*" in
+  *show*) echo '{shown}' ;;
+  *) echo "$*" >> {folder}/requeued ;;
+esac
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr("tgdp.sweep.slurm.requeue.PAUSE_S", 0.0)
+    made = make_up(tmp_path / "bin", monkeypatch)
+    _controller(made)
+    return made
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path / "run")
+
+
+def succeed(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    run.set_status(replace(run.status(), step=2, total_steps=2, saved=2))
+    return True
+
+
+def fail(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    raise ValueError("not to be")
+
+
+def be_told(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    os.kill(os.getpid(), signal.SIGUSR2)
+    assert should_stop()
+    run.set_status(replace(run.status(), step=1, total_steps=2, saved=1))
+    return False
+
+
+def job(run: RunDirectory, work: object, **fields: object) -> ClusterJob:
+    name = f"{__name__}:{work.__name__}"  # type: ignore[attr-defined]
+    part = Job(str(run.path), dump(tiny()), name, settled=("trained", "done"), leaves="trained")
+    return ClusterJob(part, **{"stage": "train", "profile": "own", "restarts": 9, **fields})  # type: ignore[arg-type]
+
+
+def test_one_that_did_its_work_ends_well(made: MadeUp, run: RunDirectory) -> None:
+    assert job(run, succeed)() == "trained"
+    assert not (made.folder / "requeued").exists()
+
+
+def test_one_that_failed_says_so_with_its_traceback_and_stays_out(
+    made: MadeUp, run: RunDirectory
+) -> None:
+    with pytest.raises(StageFailedError, match=r'(?s)not to be.*raise ValueError\("not to be"\)'):
+        job(run, fail)()
+
+    assert run.status().state == "failed"
+    assert not (made.folder / "requeued").exists()
+
+
+def test_one_that_was_told_to_go_saves_and_queues_again(made: MadeUp, run: RunDirectory) -> None:
+    with pytest.raises(SystemExit) as left:
+        job(run, be_told)()
+
+    assert left.value.code == LEFT
+    assert run.status().state == "interrupted"
+    assert (made.folder / "requeued").read_text() == "requeue 7\n"
+
+
+@pytest.mark.parametrize(
+    ("shown", "requeued"),
+    [
+        ({"state": "RUNNING"}, True),
+        ({"state": "COMPLETING", "preempt": "2026-01-01T00:00:00"}, True),
+        ({"state": "COMPLETING", "reason": "TimeLimit"}, True),
+        ({"state": "COMPLETING"}, False),  # Cancelled: `scontrol requeue` would bring it back.
+        ({"state": "CANCELLED"}, False),
+        ({"state": "COMPLETING", "end": "Unknown"}, False),  # SLURM does so itself.
+        ({"state": "PENDING"}, False),
+    ],
+)
+def test_one_that_somebody_cancelled_stays_out(
+    made: MadeUp, run: RunDirectory, shown: dict[str, str], requeued: bool
+) -> None:
+    _controller(made, **shown)
+
+    with pytest.raises(SystemExit):
+        job(run, be_told)()
+
+    assert (made.folder / "requeued").exists() == requeued
+
+
+def test_it_stays_out_where_that_is_not_allowed_or_was_done_often_enough(
+    made: MadeUp, run: RunDirectory
+) -> None:
+    with pytest.raises(SystemExit):
+        job(run, be_told, restarts=0)()
+    with pytest.raises(SystemExit):
+        job(run, be_told, restarts=2)()
+
+    assert run.status().attempt == 2
+    assert not (made.folder / "requeued").exists()
+
+
+def test_a_controller_that_does_not_answer_costs_no_step(made: MadeUp, run: RunDirectory) -> None:
+    made.command("scontrol", f"echo no >> {made.folder}/asked; exit 1")
+
+    with pytest.raises(SystemExit):
+        job(run, be_told)()
+
+    assert run.status().state == "interrupted"
+    assert len((made.folder / "asked").read_text().split()) == 3
+
+
+def test_an_evaluation_of_what_is_not_trained_leaves_the_run_as_it_is(
+    made: MadeUp, run: RunDirectory
+) -> None:
+    _state(run, "interrupted")
+
+    with pytest.raises(StageFailedError, match="is interrupted, not trained"):
+        job(run, succeed, stage="evaluate")()
+
+    assert (run.status().state, run.status().attempt) == ("interrupted", 1)
+
+
+@pytest.mark.parametrize("state", ["failed", "diverged", "trained", "done"])
+def test_a_successor_leaves_where_nothing_is_to_be_done(
+    made: MadeUp, run: RunDirectory, state: str
+) -> None:
+    _state(run, state)
+
+    assert job(run, fail, former="6")() == state
+    assert run.status().attempt == 1
+
+
+def test_a_successor_leaves_if_the_one_before_it_was_cancelled(
+    made: MadeUp, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _state(run, "interrupted")
+    monkeypatch.setattr("tgdp.sweep.slurm.cluster_job.was_cancelled", lambda job: job == "6")
+
+    assert job(run, fail, former="6")() == "cancelled"
+    assert job(run, succeed, former="5")() == "trained"
+
+
+def test_a_job_that_nobody_noted_notes_itself_once(
+    made: MadeUp, run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUBMITIT_FOLDER", str(tmp_path / "s" / "%j"))
+    (tmp_path / "s" / "7").mkdir(parents=True)
+    stray = tmp_path / "s" / "7" / "7_submitted.pkl.save_tmp"
+    stray.touch()
+    _state(run, "interrupted")
+
+    for _ in range(2):
+        job(run, succeed)()
+
+    (record,) = jobs.read(run)
+    assert (record.job, record.array, record.stage) == ("7", None, "train")
+    assert record.folder == str(tmp_path / "s")
+    assert record.log == str(tmp_path / "s" / "7" / "7_0_log.out")
+    assert not stray.exists()
+
+
+def test_jobs_of_a_run_survive_a_torn_line(run: RunDirectory) -> None:
+    run.path.mkdir()
+    one = jobs.JobRecord("7_1", "7", "train", "own", 1.0, "me", "/s", "/s/log")
+    jobs.append(run, one)
+    with (run.path / jobs.JOBS_FILE).open("a") as file:
+        file.write('{"job": "8", "arr')
+
+    assert jobs.read(run) == [one]
+    jobs.append(run, replace(one, job="9"))
+    assert [record.job for record in jobs.read(run)] == ["7_1", "9"]
+
+
+def test_it_unpickles_without_anything_heavy() -> None:
+    import subprocess
+    import sys
+
+    heavy = ["torch", "mlflow", "numpy", "pandas", "pydantic", "submitit", "rich"]
+    load, look = (
+        "import sys, tgdp.sweep.slurm.cluster_job",
+        "[m for m in sys.argv if m in sys.modules]",
+    )
+    code = f"{load}\nprint({look})"
+    done = subprocess.run(
+        (sys.executable, "-c", code, *heavy), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def _controller(made: MadeUp, **shown: str) -> None:
+    words = {"state": "RUNNING", "reason": "None", "end": "2026-01-01T00:00:00", "preempt": "N/A"}
+    text = SHOWN.format(**{**words, **shown})
+    made.command("scontrol", REQUEUES.format(shown=text, folder=made.folder))
+
+
+def _state(run: RunDirectory, state: str) -> None:
+    run.create(dump(tiny()))
+    saved = 2 if state in {"trained", "done"} else 1
+    run.set_status(Status(state, step=saved, total_steps=2, saved=saved, attempt=1))  # type: ignore[arg-type]
+    if state == "done":
+        run.result_file.write_text("{}")
