@@ -63,25 +63,26 @@ def told(table: Table, column: int, tracked: Tracked) -> Told:
 
 
 def chance(evaluation: Mapping[str, Any], kind: str) -> float | None:
-    """Return what guessing gets without a look at the clips; None where nothing is said of classes.
+    """Return what guessing gets; None where nothing is said of the clips of a class.
 
     Args:
         evaluation: Of a probe: clips tested, classes, clips of each class present.
-        kind: `mAP`: the mean over all classes of the share of positives, to which random order
-            comes the closer the more clips there are, and which scores that are all equal have.
-            `Top-1`: the share of the most frequent class, which no guess can exceed.
+        kind: `mAP`: the mean over all classes of the share of positives, which scores have that
+            are all equal; random order comes the closer to it the more clips there are. `Top-1`:
+            1 over the number of classes present, however frequent each is.
 
     Example:
         >>> told = {"n": 4, "classes": 3, "per_class": [{"n": 3}, {"n": 2}]}
-        >>> chance(told, "mAP"), chance(told, "Top-1")  # (3/4 + 2/4 + 0) / 3
-        (0.4166666666666667, 0.75)
+        >>> chance(told, "mAP"), chance(told, "Top-1")  # (3/4 + 2/4 + 0) / 3; 1/2
+        (0.4166666666666667, 0.5)
     """
     counts = [row.get("n") for row in evaluation.get("per_class", [])]
     classes = evaluation.get("classes")
     if not counts or None in counts or not classes:
         return None
-    shares = [count / evaluation["n"] for count in counts]
-    return max(shares) if kind == KINDS["top1"] else sum(shares) / classes
+    if kind == KINDS["top1"]:
+        return 1 / len(counts)
+    return sum(count / evaluation["n"] for count in counts) / classes
 
 
 def _evaluations(
@@ -126,11 +127,12 @@ def _one_probe(evaluation: Mapping[str, Any]) -> Probe:
         raise UserError(f"an evaluation of its runs does not say its field '{lacking}'")
     if unlike := FIELDS ^ settings.keys():
         raise UserError(
-            f"the settings of an evaluation are of another version: {', '.join(sorted(unlike))}"
+            f"settings of an evaluation are of another version: {', '.join(sorted(unlike))}"
         )
     try:
         made = TypeAdapter(ProbeSettings).validate_python(settings)
     except ValidationError as error:
-        raise UserError(f"the settings of an evaluation cannot be read: {error}") from error
+        bad = ", ".join(str(one["loc"][0]) for one in error.errors())
+        raise UserError(f"settings of an evaluation cannot be read: {bad}") from error
     made = replace(made, rates=made.grid, resamples=0, map_resamples=0)
     return Probe(made, str(train_split))
