@@ -52,8 +52,9 @@ def told(table: Table, column: int, tracked: Tracked) -> Told:
     if not found:
         why = "evaluations/ of its runs is not on this machine"
         return Told(seeds, no_chance=why, no_probe=why)
-    clips = int(found[0]["n"])
-    level = next((level for one in found if (level := chance(one, metric.kind)) is not None), None)
+    clips = int(found[0][1]["n"])
+    levels = (chance(evaluation, metric.kind) for _, evaluation in found)
+    level = next((level for level in levels if level is not None), None)
     no_chance = "" if level is not None else "its evaluations do not say how many clips a class has"
     try:
         probe = _probe(found)
@@ -87,15 +88,16 @@ def chance(evaluation: Mapping[str, Any], kind: str) -> float | None:
 
 def _evaluations(
     table: Table, column: int, metric: ProbeMetric, tracked: Tracked
-) -> list[dict[str, Any]]:
-    """Return the evaluations that the numbers of a column are of."""
-    found: list[dict[str, Any]] = []
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the runs of a column, and the evaluations that its numbers are of."""
+    found: list[tuple[str, dict[str, Any]]] = []
     for row in table.rows:
         for seed, signature in zip(row.seeds, row.signatures, strict=True):
             run = tracked.runs[signature]
             if seed in row.entries[column].seeds:
                 number = run.metrics.get(metric.column)
-                found += [one for one in evaluations(run) if _is_of(one, metric, number)]
+                mine = (one for one in evaluations(run) if _is_of(one, metric, number))
+                found += [(signature, one) for one in mine]
     return found
 
 
@@ -106,13 +108,13 @@ def _is_of(evaluation: Mapping[str, Any], metric: ProbeMetric, number: float | N
     return same_clips and evaluation["metrics"].get(metric.column) == number
 
 
-def _probe(found: Sequence[Mapping[str, Any]]) -> Probe:
+def _probe(found: Sequence[tuple[str, Mapping[str, Any]]]) -> Probe:
     """Return how all evaluations were made.
 
     Raises:
         UserError: One does not say so, or they were not made alike.
     """
-    probes = list(dict.fromkeys(_one_probe(one) for one in found))
+    probes = list(dict.fromkeys(_one_probe(*one) for one in found))
     first, *others = (probe.facts() for probe in probes)
     if others:
         unlike = [name for name in first if any(one[name] != first[name] for one in others)]
@@ -120,19 +122,18 @@ def _probe(found: Sequence[Mapping[str, Any]]) -> Probe:
     return probes[0]
 
 
-def _one_probe(evaluation: Mapping[str, Any]) -> Probe:
+def _one_probe(run: str, evaluation: Mapping[str, Any]) -> Probe:
     train_split, settings = evaluation.get("train_split"), evaluation.get("settings")
     if not train_split or not settings:
         lacking = "settings" if train_split else "train_split"
-        raise UserError(f"an evaluation of its runs does not say its field '{lacking}'")
+        raise UserError(f"run {run}: its evaluation has no field '{lacking}'; measure it again")
     if unlike := FIELDS ^ settings.keys():
-        raise UserError(
-            f"settings of an evaluation are of another version: {', '.join(sorted(unlike))}"
-        )
+        fields_unlike = ", ".join(sorted(unlike))
+        raise UserError(f"run {run}: its settings are of another version: {fields_unlike}")
     try:
         made = TypeAdapter(ProbeSettings).validate_python(settings)
     except ValidationError as error:
         bad = ", ".join(str(one["loc"][0]) for one in error.errors())
-        raise UserError(f"settings of an evaluation cannot be read: {bad}") from error
+        raise UserError(f"run {run}: its settings cannot be read: {bad}") from error
     made = replace(made, rates=made.grid, resamples=0, map_resamples=0)
     return Probe(made, str(train_split))
