@@ -10,6 +10,7 @@ What it does is ruled by the environment, which reaches the jobs through submiti
     FAKE_UNLABELLED  probe that fails, for example `probe-linear-av`
     FAKE_DIE     mask ratio whose process kills itself
     FAKE_HOLD    wait after step 3 until asked to stop
+    FAKE_MEET    begin no step before so many runs have begun
     FAKE_DEAF    wait after step 3 whatever is asked
 """
 
@@ -45,6 +46,8 @@ def train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) ->
 
 def _train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
     first, total = run.status().step, config.training.steps or 0
+    while _begun() < int(os.environ.get("FAKE_MEET", "0")):
+        time.sleep(STEP_S)
     for step in range(first + 1, total + 1):
         while os.environ.get("FAKE_HOLD") and step > HELD_AT and not should_stop():
             time.sleep(STEP_S)
@@ -105,6 +108,11 @@ def open_prober(run: RunDirectory, config: Config, should_stop: Callable[[], boo
         }
 
     return measure
+
+
+def _begun() -> int:
+    text = Path(os.environ["FAKE_TRACE"]).read_text(encoding="utf-8")
+    return len({line.split()[2] for line in text.splitlines() if " begin " in line})
 
 
 def _trace(word: str, run: RunDirectory) -> None:
