@@ -19,8 +19,8 @@ demo: $(READY) ## the masking ablation on the embedded benchmark, from media fil
 parity: $(READY) ## ours against the released model's figures, a table of differences
 	$(BIN)/tgdp-bench parity tests/parity/figures.npz
 
-test: $(READY) ## every test, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile
+test: $(READY) ## every test, three files at a time: some wait more than they work
+	$(BIN)/pytest -n 3 --dist loadfile
 
 test-fast: $(READY) ## the tests that take no more than a moment
 	$(BIN)/pytest -m "not slow" tests/unit tests/property
