@@ -153,7 +153,7 @@ def test_three_in_a_row_end_a_run_that_stays_ended_until_asked_for(
 
     again = Wanted(asked, tmp_path / "all", frozenset({"diverged"}), "debug")
     assert sweep_run.real(train_run.ONE_RUN, again) == 0
-    assert run.status().attempt == 2
+    assert run.status().attempt == 3  # one more that trains, and one that evaluates
     assert not run.diverged_file.exists()
     # It went on from step 6, the newest checkpoint, at which two had been lost.
     assert skips(run) == [(4, 1), (6, 1)]
