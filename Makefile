@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo parity test test-fast lint format type figures clean slurm-up slurm-status slurm-down
+.PHONY: help setup demo parity test test-slurm test-fast lint format type figures clean slurm-up slurm-status slurm-down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +19,11 @@ demo: $(READY) ## the masking ablation on the embedded benchmark, from media fil
 parity: $(READY) ## ours against the released model's figures, a table of differences
 	$(BIN)/tgdp-bench parity tests/parity/figures.npz
 
-test: $(READY) ## every test, three files at a time: some wait more than they work
-	$(BIN)/pytest -n 3 --dist loadfile
+test: $(READY) ## every test but those that need a SLURM, three files at a time
+	$(BIN)/pytest -n 3 --dist loadfile -m "not slurm"
+
+test-slurm: $(READY) ## those: clusters of their own on this machine (packages: make slurm-up)
+	$(BIN)/pytest -m slurm tests/slurm
 
 test-fast: $(READY) ## the tests that take no more than a moment
 	$(BIN)/pytest -m "not slow" tests/unit tests/property
