@@ -20,7 +20,7 @@ parity: $(READY) ## ours against the released model's figures, a table of differ
 	$(BIN)/tgdp-bench parity tests/parity/figures.npz
 
 test: $(READY) ## every test but those that need a SLURM, three files at a time
-	$(BIN)/pytest -n 3 --dist loadfile -m "not slurm"
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slurm"
 
 test-slurm: $(READY) ## those: clusters of their own on this machine (packages: make slurm-up)
 	$(BIN)/pytest -m slurm tests/slurm
