@@ -11,7 +11,8 @@ from cluster_training import STAGES
 from testbed_session import Testbed
 
 from tgdp.cli.sweep_run import Wanted
-from tgdp.cli.sweep_slurm import OnCluster, on_slurm
+from tgdp.cli.sweep_slurm import on_slurm
+from tgdp.cli.sweep_start import Where
 from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant, expand
 from tgdp.sweep.resolve import Words, resolve_base
 from tgdp.sweep.slurm import jobs
@@ -57,7 +58,7 @@ class ClusterSweep:
     def submit(self, **fields: Any) -> int:
         """Do what `tgdp-sweep run toy.py --cluster slurm --profile own` does."""
         retry = fields.pop("retry", frozenset())
-        asked = OnCluster("own", **fields)
+        asked = Where("slurm", profile="own", **fields)
         return on_slurm(self.sweep, Wanted(self.words, self.results, retry), asked, STAGES)
 
     def runs(self) -> list[RunDirectory]:

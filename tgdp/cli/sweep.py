@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from tgdp.cli import sweep_life
 from tgdp.cli.console import run
 from tgdp.cli.sweep_options import (
+    RESULTS,
     AsJson,
     Assignments,
     ClusterName,
@@ -56,9 +57,6 @@ class SweepGroup(TyperGroup):
         if command is None:
             raise unknown_name("sweep", cmd_name, (*sweep_names(), *RESERVED))
         return command
-
-
-RESULTS = Path("results")
 
 
 def main() -> None:

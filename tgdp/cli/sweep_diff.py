@@ -12,7 +12,7 @@ from rich.text import Text
 from tgdp.config import flatten, science
 from tgdp.presets import tiny
 from tgdp.sweep.cells import find_one
-from tgdp.sweep.differences import Difference, between, flat, results_of, stored
+from tgdp.sweep.differences import Difference, between, flat, numbers_of, stored
 
 
 def diff(results: Path, first: str, second: str, as_json: bool) -> None:
@@ -29,7 +29,7 @@ def diff(results: Path, first: str, second: str, as_json: bool) -> None:
     """
     runs = [find_one(results, cell).run for cell in (first, second)]
     keys = between(*map(stored, runs))
-    numbers = between(*map(results_of, runs))
+    numbers = between(*map(numbers_of, runs))
     if as_json:
         data = {
             "runs": [run.name for run in runs],

@@ -1,11 +1,10 @@
 """The words of the commands that look after a sweep: logs, cancel, retry, diff, clean, sync."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tgdp.cli.sweep_options import AsJson, Results
+from tgdp.cli.sweep_options import RESULTS, AsJson, Results
 
 if TYPE_CHECKING:
     from tgdp.sweep.retry import Kind
@@ -14,7 +13,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Cell = Annotated[
     str, typer.Argument(help="A signature or its beginning, ROW@SEED, or SWEEP/ROW@SEED.")
 ]
-RESULTS = Path("results")
 
 
 def add_to(app: typer.Typer, panel: str) -> None:

@@ -11,7 +11,7 @@ from tgdp.sweep.job_logs import Attempt, check_rank, choose
 from tgdp.sweep.lifetime import look
 from tgdp.sweep.logs import ERROR_FILE
 from tgdp.sweep.state import read_state
-from tgdp.training.run_directory import RunDirectory
+from tgdp.training.run_directory import ENDED_BADLY, RunDirectory
 
 PAUSE_S = 0.5
 
@@ -48,7 +48,7 @@ def show(
         while time.monotonic() < until:
             time.sleep(PAUSE_S)
             tail.print_new()
-            if read_state(run).state in {"done", "failed", "diverged"}:
+            if read_state(run).state in ("done", *ENDED_BADLY):
                 break
     tail.print_new()
     if tail.is_empty:

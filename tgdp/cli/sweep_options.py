@@ -55,3 +55,5 @@ ShowScript = Annotated[
     bool, typer.Option("--show-script", help="slurm: print what sbatch would get; submit nothing.")
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="slurm: return when all is over.")]
+
+RESULTS = Path("results")

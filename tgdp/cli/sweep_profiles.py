@@ -31,10 +31,11 @@ def list_profiles(
     from tgdp.sweep.slurm.profile_files import load_profile, profile_files
     from tgdp.sweep.slurm.site import read_site
 
+    files = profile_files()
     for name in names or ():
-        if name not in profile_files():
+        if name not in files:
             load_profile(name)  # says which there are
-    chosen = {name: path for name, path in profile_files().items() if not names or name in names}
+    chosen = {name: path for name, path in files.items() if not names or name in names}
     site = read_site() if check else None
     rows = [_row(name, path, site) for name, path in chosen.items()]
     if as_json:
@@ -47,6 +48,7 @@ def list_profiles(
 
 def _row(name: str, path: Path, site: "Site | None") -> dict[str, Any]:
     from tgdp.sweep.slurm.check import check, warnings
+    from tgdp.sweep.slurm.jobs import STAGES
     from tgdp.sweep.slurm.profile_files import read_profile
 
     row: dict[str, Any] = {"name": name, "file": str(path), "error": "", "findings": []}
@@ -57,7 +59,7 @@ def _row(name: str, path: Path, site: "Site | None") -> dict[str, Any]:
     row["profile"] = profile.model_dump(mode="json", exclude_unset=True)
     row["asks"] = _asks(profile)
     if site is not None:
-        found = check(profile, site, ("train", "evaluate", "probe"))
+        found = check(profile, site, STAGES)
         row["findings"] = [finding._asdict() for finding in found]
         row["warnings"] = warnings(profile, site)
     return row

@@ -26,10 +26,10 @@ from tgdp.sweep.resolve import (
     resolve_base,
     without_data,
 )
-from tgdp.sweep.show import ENDED_BADLY, plan_table, summary
+from tgdp.sweep.show import plan_table, summary
 from tgdp.sweep.stages import IN_TWO, Stages
 from tgdp.sweep.state import read_state
-from tgdp.training.run_directory import State
+from tgdp.training.run_directory import ENDED_BADLY, State
 
 if TYPE_CHECKING:
     from tgdp.sweep.launch import Outcome

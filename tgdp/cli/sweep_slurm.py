@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.cli.sweep_run import Wanted, look_at, say, say_failed, write_tables
+from tgdp.cli.sweep_start import Where
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Sweep
+from tgdp.sweep.launch import FAILED, STOPPED
 from tgdp.sweep.plan import Plan, check_writable, make_plan
 from tgdp.sweep.records import note
 from tgdp.sweep.show import plan_table, summary
 from tgdp.sweep.slurm.check import check, refuse, warnings
 from tgdp.sweep.slurm.groups import stages_left
-from tgdp.sweep.slurm.jobs import StageName
+from tgdp.sweep.slurm.jobs import STAGES, StageName
 from tgdp.sweep.slurm.profile import Profile
 from tgdp.sweep.slurm.profile_files import load_profile, profile_files, with_parallelism
 from tgdp.sweep.slurm.site import SLURMS_ARRAY_SIZE, Site, read_site
@@ -24,36 +26,16 @@ from tgdp.sweep.stages import IN_TWO, Stages
 if TYPE_CHECKING:
     from tgdp.sweep.slurm.submit import Submission
 
-FAILED, INTERRUPTED = 1, 130
-
-STAGES: tuple[StageName, ...] = ("train", "evaluate", "probe")
-
 MOST_SHOWN = 5
 
 
-class OnCluster(NamedTuple):
-    """What was asked for of a cluster.
-
-    Attributes:
-        profile: Name of the profile; None if none was named.
-        dry_run: Show the plan and what the check finds; submit nothing.
-        show_script: Print what `sbatch` would be given; submit nothing.
-        wait: Return when all is over, and write the tables.
-    """
-
-    profile: str | None = None
-    dry_run: bool = False
-    show_script: bool = False
-    wait: bool = False
-
-
-def on_slurm(sweep: Sweep, wanted: Wanted, asked: OnCluster, stages: Stages = IN_TWO) -> int:
+def on_slurm(sweep: Sweep, wanted: Wanted, where: Where, stages: Stages = IN_TWO) -> int:
     """Submit what is left of a sweep, or show what would be.
 
     Args:
         sweep: The declaration.
         wanted: What was asked for.
-        asked: What was asked for of the cluster.
+        where: Profile, and what is done with it.
         stages: What the jobs of a run do.
 
     Returns:
@@ -62,18 +44,18 @@ def on_slurm(sweep: Sweep, wanted: Wanted, asked: OnCluster, stages: Stages = IN
     Raises:
         UserError: Something is wrong with the words, the profile or the cluster.
     """
-    profile = _profile(asked.profile, wanted.jobs)
+    profile = _profile(where.profile, wanted.jobs)
     base, cells, plan = look_at(sweep, wanted)
-    if asked.show_script:
+    if where.show_script:
         return _show(plan, profile, wanted.results)
     console = Console()
-    if asked.dry_run:
+    if where.dry_run:
         console.print(plan_table(plan))
     say(console, (*base.notes, *summary(plan, profile.array_parallelism or len(plan.runs))))
     if not plan.todo():
         return 0
     site = _checked(plan, profile, console)
-    if asked.dry_run:
+    if where.dry_run:
         return 0
     check_writable(wanted.results)
     if base.embedded:
@@ -83,10 +65,10 @@ def on_slurm(sweep: Sweep, wanted: Wanted, asked: OnCluster, stages: Stages = IN
 
     done = submit(plan, profile, wanted.results, site.array_size, stages)
     _say_submitted(console, sweep, done)
-    if not asked.wait:
+    if not where.wait:
         return 0
     if not _wait(console, plan, sweep.name):
-        return INTERRUPTED
+        return STOPPED
     after = make_plan(sweep, cells, wanted.results, wanted.retry, plan.runs[0].probes)
     write_tables(console, sweep, base, cells, wanted)
     return _say_left(console, after)

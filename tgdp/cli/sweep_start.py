@@ -27,11 +27,11 @@ class Where(NamedTuple):
     """
 
     cluster: Literal["debug", "local", "slurm"]
-    jobs: int | None
-    profile: str | None
-    dry_run: bool
-    show_script: bool
-    wait: bool
+    jobs: int | None = None
+    profile: str | None = None
+    dry_run: bool = False
+    show_script: bool = False
+    wait: bool = False
 
 
 def start(
@@ -66,10 +66,9 @@ def start(
     here = "local" if where.cluster == "slurm" else where.cluster
     wanted = Wanted(words, results, _retry(*again), here, where.jobs, ProbeWords(kinds, probes[1]))
     if where.cluster == "slurm":
-        from tgdp.cli.sweep_slurm import OnCluster, on_slurm
+        from tgdp.cli.sweep_slurm import on_slurm
 
-        asked = OnCluster(where.profile, where.dry_run, where.show_script, where.wait)
-        raise typer.Exit(on_slurm(sweep, wanted, asked))
+        raise typer.Exit(on_slurm(sweep, wanted, where))
     if where.dry_run:
         dry(sweep, wanted)
     else:

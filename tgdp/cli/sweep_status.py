@@ -19,12 +19,12 @@ from tgdp.sweep.progress import Progress, counts, follow
 from tgdp.sweep.resolve import Words, parse_seeds, resolve_base
 from tgdp.sweep.show import summary
 from tgdp.sweep.show_progress import lines, rows, status_table
-from tgdp.sweep.slurm.scheduler import SchedulerJob
+from tgdp.sweep.slurm.scheduler import SchedulerJob, polite
 
 FASTEST_S = 2.0
 
-MANY, FASTEST_OF_MANY_S = 50, 15.0
-"""A scheduler that everybody shares is not asked more often about many jobs."""
+Looked = tuple["Asked", Plan, tuple[Progress, ...]]
+"""A sweep, its plan, and how each of its runs is."""
 
 
 class Asked(NamedTuple):
@@ -68,16 +68,13 @@ def once(every: Sequence[Asked], results: Path, as_json: bool, whole: bool) -> N
         whole: Show every run, however many.
     """
     console = Console()
-    plans = [(one.plan(results), one.words) for one in every]
-    found = follow(plans, results)
+    found = _look(every, results)
     if as_json:
-        listed = [
-            row for one, runs in zip(every, found, strict=True) for row in rows(one.sweep, runs)
-        ]
+        listed = [row for one, _, runs in found for row in rows(one.sweep, runs)]
         console.out(json.dumps(listed, indent=1), highlight=False)
         return
-    for shown in _all_shown(every, plans, found, whole):
-        console.print(shown)
+    for looked in found:
+        console.print(_shown(looked, whole))
 
 
 def watch(every: Sequence[Asked], results: Path, pause_s: float, whole: bool) -> None:
@@ -98,15 +95,13 @@ def watch(every: Sequence[Asked], results: Path, pause_s: float, whole: bool) ->
     console = Console()
     with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
         while True:
-            plans = [(one.plan(results), one.words) for one in every]
-            found = follow(plans, results, ended)
-            shown = _all_shown(every, plans, found, whole)
-            pause = _pause(pause_s, [run for runs in found for run in runs])
+            found = _look(every, results, ended)
+            runs = [run for _, _, some in found for run in some]
+            pause = _pause(pause_s, runs)
             gc.collect()
+            shown = (_shown(looked, whole) for looked in found)
             live.update(Group(*shown, Text(_clock(pause), "dim")), refresh=True)
-            if not any(
-                run.state in {"running", "queued", "trained"} for runs in found for run in runs
-            ):
+            if not any(run.state in {"running", "queued", "trained"} for run in runs):
                 return
             time.sleep(pause)
 
@@ -120,8 +115,8 @@ def show_plan(one: Asked, results: Path, jobs: int | None, as_json: bool) -> Non
         jobs: Runs at once; None for what this machine has.
         as_json: As one JSON object.
     """
-    console, plan = Console(), one.plan(results)
-    (runs,) = follow([(plan, one.words)], results)
+    console = Console()
+    ((_, plan, runs),) = _look((one,), results)
     at_once = share_out(jobs).jobs
     if as_json:
         console.out(json.dumps(_plan_data(one, plan, runs, at_once), indent=1), highlight=False)
@@ -161,24 +156,22 @@ def _gpu_hours_left(plan: Plan) -> tuple[str, ...]:
     return (f"About {seconds / 3600:,.1f} GPU-hours left, at {plan.estimate.gpus:.3g} GPUs a run.",)
 
 
-def _all_shown(
-    every: Sequence[Asked],
-    plans: Sequence[tuple[Plan, str]],
-    found: Sequence[tuple[Progress, ...]],
-    whole: bool,
-) -> list[RenderableType]:
-    triples = zip(every, plans, found, strict=True)
-    return [_shown(one, plan, runs, whole) for one, (plan, _), runs in triples]
+def _look(
+    every: Sequence[Asked], results: Path, ended: dict[str, SchedulerJob] | None = None
+) -> list[Looked]:
+    plans = [one.plan(results) for one in every]
+    pairs = [(plan, one.words) for one, plan in zip(every, plans, strict=True)]
+    return list(zip(every, plans, follow(pairs, results, ended), strict=True))
 
 
-def _shown(one: Asked, plan: Plan, runs: tuple[Progress, ...], whole: bool) -> RenderableType:
+def _shown(looked: Looked, whole: bool) -> RenderableType:
+    one, plan, runs = looked
     said = Text("\n".join((*lines(runs, whole), *summary(plan, share_out(None).jobs)[1:])))
     return Group(status_table(one.sweep, runs, whole), said)
 
 
 def _pause(asked_s: float, runs: Sequence[Progress]) -> float:
-    active = sum(len(run.life.active) for run in runs)
-    return max(asked_s, FASTEST_OF_MANY_S) if active > MANY else asked_s
+    return polite(asked_s, sum(len(run.life.active) for run in runs))
 
 
 def _clock(pause: float) -> str:

@@ -1,6 +1,7 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and files that grow by whole lines."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -15,3 +16,22 @@ def write_whole(path: Path, text: str) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add lines to a file and flush them to the disk; nothing is touched where there are none.
+
+    Args:
+        path: The file; its folder is there.
+        lines: Without their ends.
+    """
+    text = "".join(f"{line}\n" for line in lines).encode()
+    if not text:
+        return
+    with path.open("a+b") as file:
+        end = file.tell()
+        # A line torn by a crash must not swallow the next one.
+        is_torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+        file.write(b"\n" * is_torn + text)
+        file.flush()
+        os.fsync(file.fileno())

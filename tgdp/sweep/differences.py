@@ -80,7 +80,7 @@ def of_science(run: RunDirectory, config: Config) -> tuple[Difference, ...]:
     return tuple(one for one in changed if one.key in counts or one.second == ABSENT)
 
 
-def results_of(run: RunDirectory) -> dict[str, float]:
+def numbers_of(run: RunDirectory) -> dict[str, float]:
     """Return every number that a run has measured, by name; none if it is not done."""
     numbers: dict[str, float] = dict((run.result() or {}).get("metrics", {}))
     for found in run.evaluation_results():

@@ -10,13 +10,10 @@ from tgdp.sweep.plan import PlannedRun
 from tgdp.sweep.probes import Probe, missing
 from tgdp.sweep.stages import Stage, Stages
 from tgdp.sweep.state import is_held, read_state
-from tgdp.training.run_directory import State, Status
+from tgdp.training.run_directory import ENDED_BADLY, Status
 
 USER_ERROR = f"{UserError.__module__}.{UserError.__qualname__}"
 """What a traceback calls an error whose message says it all."""
-
-BADLY: tuple[State, ...] = ("failed", "diverged")
-"""What a job may leave behind that another one would not change."""
 
 Phase = Literal["waiting", "running", "elsewhere", "over"]
 
@@ -90,6 +87,6 @@ class Entry:
             return f"its probes: {said or f'its process ended, {last_words(run)}'}"
         if status.attempt == self.former_attempt:
             return f"did not start: {last_words(run)}"
-        if status.state in BADLY:
+        if status.state in ENDED_BADLY:
             return status.error
         return "its process ended before the run was done (killed, or out of memory?)"

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tgdp.sweep.state import read_state
@@ -79,7 +80,12 @@ def function(name: str) -> Function:
 def clear_away(run: RunDirectory) -> None:
     """Remove what killed processes left half written."""
     for path in (*run.path.glob("*.tmp"), *run.evaluations.glob("*.tmp")):
-        # Named by process: another launch may be at one just now.
-        writer = path.name.split(".")[-2]
-        if not (writer.isdigit() and is_alive(int(writer))):
+        # Another launch may be at one just now.
+        if not is_being_written(path):
             path.unlink(missing_ok=True)
+
+
+def is_being_written(path: Path) -> bool:
+    """Return whether the process that a temporary file is named after is at work on this host."""
+    parts = path.name.split(".")
+    return len(parts) > 2 and parts[-2].isdigit() and is_alive(int(parts[-2]))

@@ -5,15 +5,15 @@ result that is there outweighs whatever became of the job, for SLURM calls a job
 its last seconds timed out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tgdp.sweep.gpu_hours import gpu_seconds
 from tgdp.sweep.slurm.jobs import JobRecord, read
-from tgdp.sweep.slurm.scheduler import SchedulerJob, ask
+from tgdp.sweep.slurm.scheduler import SchedulerJob, ask_about
 from tgdp.sweep.state import is_held
-from tgdp.training.run_directory import RunDirectory, Status
+from tgdp.training.run_directory import ENDED_BADLY, RunDirectory, Status
 
 LifeState = Literal[
     "new",
@@ -119,13 +119,7 @@ def look(
     """
     records = [read(run) if status.updated or _has_jobs(run) else [] for run, status in runs]
     over = {} if ended is None else ended
-    submitted = {
-        record.job: record.submitted
-        for some in records
-        for record in some
-        if record.job not in over
-    }
-    jobs = ask(submitted, submitted)
+    jobs = ask_about(record for some in records for record in some if record.job not in over)
     over.update({name: job for name, job in jobs.items() if not job.is_active})
     known = {**over, **jobs}
     return tuple(
@@ -142,7 +136,7 @@ def judge(run: RunDirectory, status: Status, jobs: tuple[Held, ...] = ()) -> Lif
         return Life(run, status, "done", "", jobs)
     if any(job.state not in WAITING for _, job in active):
         return Life(run, status, "running", "", jobs)
-    ended_badly = status.state in {"failed", "diverged"}
+    ended_badly = status.state in ENDED_BADLY
     if active and not (ended_badly and _are_older(active, status)):
         return Life(run, status, "trained" if status.is_trained else "queued", "", jobs)
     over = [job for _, job in pairs if not job.is_active]
@@ -191,8 +185,3 @@ def _cause(status: Status, over: Sequence[SchedulerJob]) -> Cause:
 
 def _is_out_of_memory(error: str) -> bool:
     return GUESS not in error and any(words in error for words in OUT_OF_MEMORY)
-
-
-def by_name(lives: Iterable[Life]) -> Mapping[str, Life]:
-    """Return lives by the name of their run."""
-    return {life.run.name: life for life in lives}

@@ -22,12 +22,19 @@ def error_size(run: RunDirectory) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def error_since(run: RunDirectory, size: int) -> str:
-    """Return the last line of the newest traceback; empty if none came since it had that size."""
+def tracebacks_since(run: RunDirectory, size: int) -> str:
+    """Return what was added to a run's error file since it had that size."""
     if error_size(run) <= size:
         return ""
-    text = (run.log / ERROR_FILE).read_text(encoding="utf-8", errors="replace")
-    return text.strip().splitlines()[-1]
+    with (run.log / ERROR_FILE).open("rb") as file:
+        file.seek(size)
+        return file.read().decode("utf-8", errors="replace").strip()
+
+
+def error_since(run: RunDirectory, size: int) -> str:
+    """Return the last line of the newest traceback; empty if none came since it had that size."""
+    lines = tracebacks_since(run, size).splitlines()
+    return lines[-1] if lines else ""
 
 
 def log_path(run: RunDirectory) -> Path:

@@ -14,17 +14,16 @@ from typing import Literal, NamedTuple
 from filelock import FileLock, Timeout
 
 from tgdp.sweep.cells import Named, every
+from tgdp.sweep.hold import is_being_written
 from tgdp.sweep.lifetime import Life, look
+from tgdp.sweep.slurm import snapshot, submit
 from tgdp.sweep.state import is_held, read_state
-from tgdp.sweep.stop import is_alive
-from tgdp.training.run_directory import RunDirectory
+from tgdp.training.run_directory import ENDED_BADLY, RunDirectory
 
 Kind = Literal["run of no sweep", "half written", "old snapshot"]
 
 OLD_S = 3600.0
 """Younger files may be in somebody's hands, on another host too."""
-
-SNAPSHOTS, SUBMISSIONS = ".snapshots", ".submissions"
 
 HALF_WRITTEN = ("*.tmp", "*.save_tmp")
 
@@ -105,25 +104,19 @@ def _is_orphan(named: Named, life: Life) -> bool:
 
 
 def _half_written(results: Path) -> Iterator[Orphan]:
-    for folder in (results / "runs", results / SNAPSHOTS, results / SUBMISSIONS):
+    for folder in (results / "runs", results / snapshot.FOLDER, results / submit.FOLDER):
         for form in HALF_WRITTEN:
             for path in sorted(folder.rglob(form)):
-                if _is_old(path) and not _is_written(path):
+                if _is_old(path) and not is_being_written(path):
                     yield Orphan(path, "half written", _size(path), _age(path))
-    for path in sorted((results / SUBMISSIONS).glob("*/*")):
+    for path in sorted((results / submit.FOLDER).glob("*/*")):
         if STRAY.fullmatch(path.name) and _is_old(path):
             yield Orphan(path, "half written", _size(path), f"refused submission, {_age(path)}")
 
 
-def _is_written(path: Path) -> bool:
-    """Return whether the process that a temporary file is named after is at work on this host."""
-    parts = path.name.split(".")
-    return len(parts) > 2 and parts[-2].isdigit() and is_alive(int(parts[-2]))
-
-
 def _snapshots(results: Path, lives: Sequence[Life]) -> Iterator[Orphan]:
     needed = {_snapshot_of(folder) for folder in _folders_at_work(lives)}
-    for path in sorted((results / SNAPSHOTS).glob("*")):
+    for path in sorted((results / snapshot.FOLDER).glob("*")):
         is_whole = path.is_dir() and path.suffix != ".tmp"
         if is_whole and path.resolve() not in needed and _is_old(path):
             yield Orphan(path, "old snapshot", _size(path), f"no job needs it, {_age(path)}")
@@ -135,7 +128,7 @@ def _folders_at_work(lives: Sequence[Life]) -> set[Path]:
         for life in lives
         for held in life.jobs
         # What the scheduler cannot be asked about may be waiting all the same.
-        if (held.job.is_active if held.job else life.state not in {"done", "failed", "diverged"})
+        if (held.job.is_active if held.job else life.state not in ("done", *ENDED_BADLY))
     }
 
 

@@ -12,7 +12,7 @@ from tgdp.sweep.declare import Cell, Sweep
 from tgdp.sweep.estimate import Estimate, estimate_seconds
 from tgdp.sweep.probes import Probe, missing
 from tgdp.sweep.state import read_state
-from tgdp.training.run_directory import RunDirectory, State, Status
+from tgdp.training.run_directory import ENDED_BADLY, RunDirectory, State, Status
 
 STATES: tuple[State, ...] = (
     "new",
@@ -78,7 +78,7 @@ class Plan:
 
     def todo(self) -> tuple[PlannedRun, ...]:
         """Return the runs that a launch would start, or wait for where somebody else runs them."""
-        settled = {"done", "failed", "diverged"} - self.retry
+        settled = {"done", *ENDED_BADLY} - self.retry
         return tuple(
             planned
             for planned in self.runs

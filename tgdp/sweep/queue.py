@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from tgdp.config import dump, override
 from tgdp.sweep.backends import Backend, Work
-from tgdp.sweep.entry import BADLY, Entry
+from tgdp.sweep.entry import Entry
 from tgdp.sweep.job import Job
 from tgdp.sweep.logs import error_size
 from tgdp.sweep.machine import Slots
@@ -18,6 +18,7 @@ from tgdp.sweep.plan import PlannedRun
 from tgdp.sweep.probe_job import ProbeJob
 from tgdp.sweep.stages import IN_TWO, Stages
 from tgdp.sweep.stop import StopRequest, stop_on_signals
+from tgdp.training.run_directory import ENDED_BADLY
 
 PAUSE_S = 0.2
 REPEAT_STOP_S = 1.0
@@ -93,7 +94,7 @@ class Queue:
         former, now = entry.status, entry.look()
         if entry.is_taken():
             entry.phase, entry.started = "elsewhere", (time.monotonic(), now.step)
-        elif now.state in BADLY:
+        elif now.state in ENDED_BADLY:
             if now.attempt > former.attempt:
                 entry.end()
         elif entry.left(self._stages) is None:
@@ -133,7 +134,7 @@ class Queue:
         if entry.is_taken():
             # The job found the run taken and left.
             entry.phase = "elsewhere"
-        elif now.state in BADLY or (left := entry.left(self._stages)) is None:
+        elif now.state in ENDED_BADLY or (left := entry.left(self._stages)) is None:
             entry.end()
         elif self.stop() or entry.phase == "elsewhere" or left != entry.stage:
             # Its job came to its end, where something else is left now.

@@ -6,12 +6,12 @@ changed since finds the run it had before. They are notes: without them nothing 
 """
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tgdp.data.files import append_lines
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, Sweep
 
@@ -67,11 +67,11 @@ def note(results: Path, sweep: Sweep, cells: Iterable[Cell], words: str) -> None
         names = (sweep.name, cell.variant.label, cell.seed, cell.signature)
         record = Record(*names, words, time.time())
         if last.get(record.place) != record.run:
-            lines.append(json.dumps(asdict(record)) + "\n")
+            lines.append(json.dumps(asdict(record)))
     path = results / FOLDER / f"{sweep.name}.jsonl"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _append(path, "".join(lines))
+        append_lines(path, lines)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -91,16 +91,6 @@ def read(results: Path, sweep: str | None = None) -> list[Record]:
 def newest(records: Iterable[Record]) -> list[Record]:
     """Return what each row and seed of each sweep, on each base, was last asked for as."""
     return list({record.place: record for record in records}.values())
-
-
-def _append(path: Path, text: str) -> None:
-    if not text:
-        return
-    with path.open("a+b") as file:
-        # A line torn by a crash must not swallow the next one.
-        end = file.tell()
-        is_torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
-        file.write(b"\n" * is_torn + text.encode())
 
 
 def _records(file: Path) -> Iterable[Record]:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tgdp.sweep.plan import STATES, Plan, PlannedRun
-from tgdp.training.run_directory import State
+from tgdp.training.run_directory import ENDED_BADLY
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,9 +19,6 @@ COLORS = {
     "trained": "blue",
     "done": "green",
 }
-
-ENDED_BADLY: tuple[State, ...] = ("failed", "diverged")
-"""A launch leaves these alone unless it is told to try them again."""
 
 NEVER_CUT = {"run": 12, "state": 11}
 """Columns a narrow terminal must not shorten, with their width: names are there to be copied."""

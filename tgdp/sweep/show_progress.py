@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tgdp.sweep.declare import Sweep
 from tgdp.sweep.progress import IN_WORK, Progress, counts, reasons
 from tgdp.sweep.show import clock, colored
+from tgdp.training.run_directory import ENDED_BADLY
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +26,7 @@ ORDER = (
     "new",
 )
 
-ENDED_BADLY = ("failed", "diverged", "interrupted")
+NEEDS_A_LOOK = (*ENDED_BADLY, "interrupted")
 
 COLUMNS = ("cell", "run", "state", "step", "left", "loss", "R@1", "GPU-h", "jobs", "where")
 
@@ -63,7 +64,7 @@ def worth_showing(runs: Sequence[Progress], whole: bool = False) -> Sequence[Pro
     """Return the runs that a table of bearable length shows."""
     if whole or len(runs) <= MOST_ROWS:
         return runs
-    chosen = [run for run in runs if run.state in (*ENDED_BADLY, *IN_WORK)]
+    chosen = [run for run in runs if run.state in (*NEEDS_A_LOOK, *IN_WORK)]
     chosen.sort(key=lambda run: run.state in IN_WORK)
     return chosen[:MOST_ROWS]
 
@@ -168,7 +169,7 @@ def _is_worth_showing(name: str, runs: Sequence[Progress]) -> bool:
 
 
 def _error(run: Progress) -> str:
-    if run.state not in ENDED_BADLY:
+    if run.state not in NEEDS_A_LOOK:
         return ""
     return run.life.status.error or {"": "", "oom": "out of memory"}.get(
         run.life.cause, run.life.cause

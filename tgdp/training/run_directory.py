@@ -27,6 +27,9 @@ from tgdp.errors import UserError
 
 State = Literal["new", "running", "interrupted", "diverged", "failed", "trained", "done"]
 
+ENDED_BADLY: tuple[State, ...] = ("failed", "diverged")
+"""Another job would end so again; a launch leaves these alone unless it is told to try them."""
+
 
 @dataclass(frozen=True)
 class Status:

@@ -14,14 +14,14 @@ from typing import Any
 
 from tgdp.sweep.hold import speak
 from tgdp.sweep.job import Job
-from tgdp.sweep.logs import ERROR_FILE, error_size
+from tgdp.sweep.logs import error_size, tracebacks_since
 from tgdp.sweep.probe_job import ProbeJob
 from tgdp.sweep.slurm.jobs import JobRecord, StageName, append, read
 from tgdp.sweep.slurm.requeue import has_restarted, job_number, put_back, was_cancelled
 from tgdp.sweep.state import is_held, read_state
 from tgdp.sweep.stop import StopRequest, stop_on_signals
 from tgdp.training.ranks import find_meeting
-from tgdp.training.run_directory import RunDirectory
+from tgdp.training.run_directory import ENDED_BADLY, RunDirectory
 
 LOCK_PATIENCE_S = 600.0
 """A lock on a shared folder outlives a node that failed; the server lets go of it after a while."""
@@ -87,7 +87,7 @@ class ClusterJob:
         if not self.former:
             return None
         state = read_state(run).state
-        if state in {"failed", "diverged"}:
+        if state in ENDED_BADLY:
             return state
         settled = self.work.settled if isinstance(self.work, Job) else ()
         if state in settled or (self.stage != "probe" and state == "done"):
@@ -133,7 +133,9 @@ class ClusterJob:
             return "trained"
         if asked and not status.error:
             self._leave(run, status.attempt)
-        raise StageFailedError(f"{run.path}: {status.error or 'failed'}\n{_newest(run, known)}")
+        raise StageFailedError(
+            f"{run.path}: {status.error or 'failed'}\n{tracebacks_since(run, known)}"
+        )
 
     def _leave(self, run: RunDirectory, attempts: int) -> None:
         """Leave a run that is saved; queued again where that is allowed."""
@@ -159,13 +161,3 @@ def _clear_stray() -> None:
     if folder:
         for path in Path(folder).glob("*.save_tmp"):
             path.unlink(missing_ok=True)
-
-
-def _newest(run: RunDirectory, known: int) -> str:
-    """Return the tracebacks that came since the error file had a size."""
-    path = run.log / ERROR_FILE
-    if not path.exists():
-        return ""
-    with path.open("rb") as file:
-        file.seek(known)
-        return file.read().decode("utf-8", errors="replace").strip()

@@ -10,7 +10,7 @@ from tgdp.sweep.probe_job import ProbeJob
 from tgdp.sweep.slurm.cluster_job import ClusterJob
 from tgdp.sweep.slurm.jobs import StageName, read
 from tgdp.sweep.slurm.profile import Profile
-from tgdp.sweep.slurm.scheduler import ask
+from tgdp.sweep.slurm.scheduler import ask_about
 from tgdp.sweep.stages import Stages
 from tgdp.sweep.state import is_held
 
@@ -47,8 +47,7 @@ def choose(runs: Iterable[PlannedRun]) -> Chosen:
     """
     runs = tuple(runs)
     records = {run.cell.signature: read(run.run) for run in runs if run.run.path.is_dir()}
-    submitted = {job.job: job.submitted for jobs in records.values() for job in jobs}
-    known = ask(submitted, submitted)
+    known = ask_about(job for jobs in records.values() for job in jobs)
     taken: dict[str, str] = {}
     for run in runs:
         name, jobs = run.cell.signature, records.get(run.cell.signature, [])

@@ -5,17 +5,18 @@ scheduler's to say; what became of the run, its status.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from tgdp.data.files import append_lines
 from tgdp.training.run_directory import RunDirectory
 
 StageName = Literal["train", "evaluate", "probe"]
 
 JOBS_FILE = "jobs.jsonl"
 
-STAGES = frozenset(get_args(StageName))
+STAGES: tuple[StageName, ...] = get_args(StageName)
+"""In the order in which they are done."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,7 @@ def append(run: RunDirectory, record: JobRecord) -> None:
         run: Its folder, made already.
         record: The job.
     """
-    line = (json.dumps(asdict(record)) + "\n").encode()
-    with (run.path / JOBS_FILE).open("a+b") as file:
-        # A line torn by a crash must not swallow this one.
-        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-            line = b"\n" + line
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    append_lines(run.path / JOBS_FILE, (json.dumps(asdict(record)),))
 
 
 def read(run: RunDirectory) -> list[JobRecord]:

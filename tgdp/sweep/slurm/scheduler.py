@@ -6,9 +6,10 @@ that it has forgotten, how often a job was started, and what it used.
 """
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from tgdp.sweep.slurm.command import answer
+from tgdp.sweep.slurm.jobs import JobRecord
 from tgdp.sweep.slurm.listing import (
     SACCT_FIELDS,
     SQUEUE_FIELDS,
@@ -17,13 +18,32 @@ from tgdp.sweep.slurm.listing import (
     from_squeue,
 )
 
-__all__ = ["SchedulerJob", "ask"]
+__all__ = ["SchedulerJob", "ask", "ask_about", "polite"]
 
 YOUNG_S = 60.0
 """For so long after its submission a job that neither knows counts as pending."""
 
+MANY, PAUSE_OF_MANY_S = 50, 15.0
+"""A scheduler that everybody shares is not asked more often about many jobs."""
+
 MOST_IDS = 8_000
 """Ids in one command: Linux takes 128 KiB in one word."""
+
+
+def polite(pause_s: float, active: int) -> float:
+    """Return the seconds to leave between two questions about so many jobs in the queue.
+
+    Args:
+        pause_s: What somebody would like.
+        active: Jobs in the queue.
+    """
+    return max(pause_s, PAUSE_OF_MANY_S) if active > MANY else pause_s
+
+
+def ask_about(records: Iterable[JobRecord]) -> dict[str, SchedulerJob]:
+    """Return what the scheduler knows of jobs that were submitted for runs, by id."""
+    submitted = {record.job: record.submitted for record in records}
+    return ask(submitted, submitted)
 
 
 def ask(

@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 from tgdp.sweep.plan import PlannedRun
 from tgdp.sweep.slurm.jobs import read
-from tgdp.sweep.slurm.scheduler import ask
+from tgdp.sweep.slurm.scheduler import ask_about, polite
 from tgdp.sweep.state import read_state
+from tgdp.training.run_directory import ENDED_BADLY
 
 PAUSE_S = 5.0
-
-MANY, PAUSE_OF_MANY_S = 50, 15.0
-"""A scheduler that everybody shares is not asked more often about many jobs."""
 
 QUIET_LOOKS = 3
 """Looks in a row that find no job in the queue: it may not answer, or just queue one again."""
@@ -59,15 +57,15 @@ def wait(runs: Iterable[PlannedRun], show: Callable[[Look], None]) -> None:
         quiet = 0 if active else quiet + 1
         if not active and now.done + now.ended == now.runs:
             return
-        time.sleep(PAUSE_OF_MANY_S if active > MANY else PAUSE_S)
+        time.sleep(polite(PAUSE_S, active))
 
 
 def look(runs: Iterable[PlannedRun]) -> Look:
     """Return how the jobs of some runs are, by one question to the scheduler."""
     runs = tuple(runs)
-    submitted = {job.job: job.submitted for run in runs for job in read(run.run)}
-    active = [job for job in ask(submitted, submitted).values() if job.is_active]
+    known = ask_about(job for run in runs for job in read(run.run))
+    active = [job for job in known.values() if job.is_active]
     pending = sum(job.state == "PENDING" for job in active)
     states = [read_state(run.run).state for run in runs]
-    ended = sum(state in {"failed", "diverged"} for state in states)
+    ended = sum(state in ENDED_BADLY for state in states)
     return Look(pending, len(active) - pending, states.count("done"), ended, len(runs))
