@@ -3,14 +3,14 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
 from tgdp.cli.evaluate_measure import Found, Wanted, measure
 from tgdp.cli.evaluate_record import Recorder, require_settled
 from tgdp.cli.evaluate_tables import retrieval_table, table_of
-from tgdp.errors import UserError, unknown_name
+from tgdp.errors import UserError
 
 if TYPE_CHECKING:
     from tgdp.evaluation.probe.settings import Kind, ProbeSettings, Task
@@ -74,17 +74,12 @@ def probes(
     Raises:
         UserError: There is no such modality.
     """
-    from tgdp.evaluation.probe.settings import Modality, ProbeSettings
+    from tgdp.evaluation.probe.settings import ProbeSettings, parse_modalities
 
-    valid: dict[str, Modality] = {name: name for name in get_args(Modality)}
-    words = list(dict.fromkeys(word.strip() for word in modalities.split(",")))
-    for word in words:
-        if word not in valid:
-            raise unknown_name("--modality", word, valid)
     return tuple(
-        ProbeSettings(kind, task or "multilabel", valid[word], seeds=tuple(range(seeds)))
+        ProbeSettings(kind, task or "multilabel", modality, seeds=tuple(range(seeds)))
         for kind in kinds
-        for word in words
+        for modality in parse_modalities(modalities)
     )
 
 

@@ -7,11 +7,8 @@ from tgdp.errors import UserError
 from tgdp.evaluation.embed import BRANCH
 from tgdp.evaluation.feature_reader import FeatureReader
 from tgdp.evaluation.probe.data import ProbeData
-from tgdp.evaluation.probe.settings import Task
+from tgdp.evaluation.probe.settings import SPLITS, Task
 from tgdp.training.loading import data_folder
-
-TRAIN, TEST = "probe_train", "probe_test"
-"""Splits that a probe is trained and tested on, where the data has them and none are named."""
 
 
 def probe_splits(folder: Path, train: str | None, test: str | None) -> tuple[str, str]:
@@ -28,8 +25,8 @@ def probe_splits(folder: Path, train: str | None, test: str | None) -> tuple[str
     splits = PreparedClips(folder).card.splits
     chosen: list[str] = []
     for option, name, usual in (
-        ("--train-split", train, (TRAIN, "train")),
-        ("--test-split", test, (TEST, "test")),
+        ("--train-split", train, SPLITS["train"]),
+        ("--test-split", test, SPLITS["test"]),
     ):
         found = name or next((one for one in usual if one in splits), "")
         if found not in splits:

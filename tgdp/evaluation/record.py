@@ -30,12 +30,21 @@ def keep(run: RunDirectory, result: Mapping[str, Any]) -> Path:
     """
     file = run.evaluations / f"{slug(result)}.json"
     _check(file, result)
+    write(file, result)
+    return file
+
+
+def write(file: Path, result: Mapping[str, Any]) -> None:
+    """Write an evaluation into a file, whose folder is made.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     try:
-        run.evaluations.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(result, indent=1) + "\n")
     except OSError as error:
         raise UserError(f"{file}: cannot write the evaluation ({error.strerror})") from error
-    return file
 
 
 def slug(result: Mapping[str, Any]) -> str:

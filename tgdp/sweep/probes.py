@@ -9,11 +9,15 @@ from dataclasses import asdict
 from typing import Any, NamedTuple, get_args
 
 from tgdp.errors import UserError, unknown_name
-from tgdp.evaluation.probe.settings import PROTOCOLS, Kind, Modality, ProbeSettings
+from tgdp.evaluation.probe.settings import (
+    PROTOCOLS,
+    SPLITS,
+    Kind,
+    Modality,
+    ProbeSettings,
+    parse_modalities,
+)
 from tgdp.training.run_directory import RunDirectory
-
-USUAL = {"train": ("probe_train", "train"), "test": ("probe_test", "test")}
-"""Splits that are trained and tested on, the first that the data has; as `tgdp-eval probe` does."""
 
 WHICH = "last"
 """The weights that a sweep measures."""
@@ -91,10 +95,8 @@ def ask(words: ProbeWords, data: str, splits: Mapping[str, int]) -> tuple[Probe,
     """
     if not words.kinds:
         return ()
-    kinds = _known("--probe", words.kinds, get_args(Kind))
-    parts = [word.strip() for word in words.modalities.split(",") if word.strip()]
-    modalities = _known("--modality", parts, get_args(Modality))
-    train, test = (_split(role, data, splits) for role in USUAL)
+    kinds, modalities = _kinds(words.kinds), parse_modalities(words.modalities)
+    train, test = (_split(role, data, splits) for role in SPLITS)
     return tuple(Probe(kind, modality, train, test) for kind in kinds for modality in modalities)
 
 
@@ -115,21 +117,20 @@ def missing(run: RunDirectory, fingerprint: str, probes: Sequence[Probe]) -> tup
     )
 
 
-def _known(option: str, words: Sequence[str], valid: Sequence[Any]) -> list[Any]:
-    if not words:
-        raise UserError(f"{option}: nothing named. Valid: {', '.join(valid)}")
+def _kinds(words: Sequence[str]) -> tuple[Kind, ...]:
+    valid: dict[str, Kind] = {name: name for name in get_args(Kind)}
     for word in words:
         if word not in valid:
-            raise unknown_name(option, word, valid)
-    return list(dict.fromkeys(words))
+            raise unknown_name("--probe", word, valid)
+    return tuple(dict.fromkeys(valid[word] for word in words))
 
 
 def _split(role: str, data: str, splits: Mapping[str, int]) -> str:
-    found = next((name for name in USUAL[role] if name in splits), None)
+    found = next((name for name in SPLITS[role] if name in splits), None)
     if found is None:
         listed = ", ".join(f"{name} ({number} clips)" for name, number in splits.items())
         raise UserError(
-            f"--probe: data '{data}' has no split {' or '.join(USUAL[role])} for probes to {role} "
+            f"--probe: data '{data}' has no split {' or '.join(SPLITS[role])} for probes to {role} "
             f"on; there are {listed}. `tgdp-eval probe RUN` takes any splits"
         )
     return found

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tgdp.data.files import write_whole
-from tgdp.errors import UserError
-from tgdp.evaluation.record import slug
+from tgdp.evaluation.record import slug, write
 from tgdp.sweep.track_run import metric_name, write_tags
 from tgdp.sweep.track_store import Store, TrackedRun, opened
 from tgdp.sweep.track_tags import TEXT_LIMIT
@@ -74,11 +72,7 @@ def keep_file(results: Path, result: Mapping[str, Any]) -> Path:
         UserError: It cannot be written.
     """
     path = _folder(results) / result["weights_sha256"][:16] / f"{slug(result)}.json"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(result, indent=1) + "\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot write the evaluation ({error.strerror})") from error
+    write(path, result)
     return path
 
 

@@ -12,11 +12,30 @@ Modality = Literal["av", "a", "v"]
 PROTOCOLS: dict[Kind, str] = {"attention": "probe-attention/v1", "linear": "probe-linear/v1"}
 """Name and version, printed with every number; a change that moves numbers makes a new version."""
 
+SPLITS = {"train": ("probe_train", "train"), "test": ("probe_test", "test")}
+"""Splits that a probe is trained and tested on where none are named: the first that there is."""
+
 RATES: dict[Kind, tuple[float, ...]] = {
     "attention": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3),
     "linear": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
 }
 """Learning rates tried where none are given. Source: ours; no text names the probe's rate."""
+
+
+def parse_modalities(text: str) -> tuple[Modality, ...]:
+    """Return the modalities of `--modality`, each once: `av`, or several as `av,a`.
+
+    Raises:
+        UserError: None is named, or one that there is not.
+    """
+    valid: dict[str, Modality] = {name: name for name in get_args(Modality)}
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise UserError(f"--modality: nothing named. Valid: {', '.join(valid)}")
+    for word in words:
+        if word not in valid:
+            raise unknown_name("--modality", word, valid)
+    return tuple(dict.fromkeys(valid[word] for word in words))
 
 
 @dataclass(frozen=True)
