@@ -142,6 +142,13 @@ def test_the_weights_can_be_chosen(run):
         call(run, "retrieval", run.path, "--which", "3")
 
 
+def test_the_status_says_what_was_measured_last_in_training(run):
+    values = [event["values"] for event in run.events() if event["kind"] == "metric"]
+    measured = [found for found in values if "retrieval/test/mean_r1" in found]
+    assert measured
+    assert run.status().r1 == measured[-1]["retrieval/test/a2v/r1"]
+
+
 def test_a_checkpoint_file_is_what_it_holds_or_its_teacher(run, tmp_path):
     best, last = run.checkpoints / "best.pt", run.checkpoints / "step-00000006.pt"
     subject = open_subject(last)

@@ -23,6 +23,20 @@ def gpu_seconds(run: RunDirectory, status: Status, jobs: Iterable[SchedulerJob])
     return status.seconds * count_gpus(run)
 
 
+def wasted_gpu_seconds(run: RunDirectory, status: Status, jobs: Iterable[SchedulerJob]) -> float:
+    """Return the GPU-seconds whose work was lost when a job ended, and done again; 0 on a CPU.
+
+    Args:
+        run: Its directory.
+        status: Its newest state.
+        jobs: As for `gpu_seconds`.
+    """
+    if not status.wasted_seconds:
+        return 0.0
+    gpus = max((job.gpus for job in jobs), default=0) or count_gpus(run)
+    return status.wasted_seconds * gpus
+
+
 def count_gpus(run: RunDirectory) -> int:
     """Return the GPUs that the process of a run could see; 0 where it has said nothing."""
     try:

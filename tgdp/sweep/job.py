@@ -153,7 +153,14 @@ def _announce(run: RunDirectory, former: Status, config: str) -> None:
         run.forget_after(max(former.step, former.total_steps))
     attempt = former.attempt + 1
     status = replace(
-        former, state="running", attempt=attempt, error="", mendable=False, updated=time.time()
+        former,
+        state="running",
+        attempt=attempt,
+        error="",
+        mendable=False,
+        lost_seconds=former.wasted_seconds,
+        saved_seconds=former.seconds,
+        updated=time.time(),
     )
     run.set_status(replace(status, host=os.uname().nodename, pid=os.getpid()))
     run.append({"kind": "state", "state": "running", "attempt": attempt})
@@ -174,6 +181,8 @@ def _note_environment(run: RunDirectory, former: Status) -> None:
 def _settle(run: RunDirectory, ending: _Ending, seconds: float) -> None:
     status = run.status()
     settled = replace(status, **ending._asdict(), seconds=max(status.seconds, seconds))
+    if not ending.error and status.saved == status.step:
+        settled = replace(settled, saved_seconds=settled.seconds)
     if asdict(settled) != asdict(status):
         run.set_status(replace(settled, updated=time.time()))
     note = {"error": ending.error} if ending.error else {}

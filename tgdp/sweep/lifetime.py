@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from tgdp.sweep.gpu_hours import gpu_seconds
+from tgdp.sweep.gpu_hours import gpu_seconds, wasted_gpu_seconds
 from tgdp.sweep.slurm.jobs import JobRecord, read
 from tgdp.sweep.slurm.scheduler import SchedulerJob, ask_about
 from tgdp.sweep.state import is_held
@@ -105,6 +105,11 @@ class Life:
     def gpu_s(self) -> float:
         """GPU-seconds that it has used."""
         return gpu_seconds(self.run, self.status, self.known)
+
+    @property
+    def wasted_gpu_s(self) -> float:
+        """GPU-seconds of them whose work was lost."""
+        return wasted_gpu_seconds(self.run, self.status, self.known)
 
 
 def look(

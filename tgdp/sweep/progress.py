@@ -26,7 +26,7 @@ class Progress:
         life: Its state, with what the scheduler says.
         former: The run of another science that its row had before, where it is new itself.
         left_s: Seconds it still needs; None where that is not known.
-        r1: R@1 from sound to pictures, once it is measured.
+        r1: R@1 from sound to pictures: of its result, or as last measured in training.
     """
 
     planned: PlannedRun
@@ -49,6 +49,11 @@ class Progress:
     def gpu_hours(self) -> float:
         """GPU-hours that it has used."""
         return self.life.gpu_s / HOUR_S
+
+    @property
+    def wasted_gpu_hours(self) -> float:
+        """GPU-hours of them whose work was lost."""
+        return self.life.wasted_gpu_s / HOUR_S
 
     @property
     def reason(self) -> Reason | None:
@@ -99,7 +104,7 @@ def _of_plan(plan: Plan, words: str, results: Path, lives: Iterator[Life]) -> tu
             life,
             former.get(planned.cell.signature),
             _seconds_left(plan, planned, life),
-            _r1(planned) if life.state == "done" else None,
+            _r1(planned) if life.state == "done" else life.status.r1,
         )
         for planned, life in zip(plan.runs, lives, strict=False)
     )

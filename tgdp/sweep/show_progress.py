@@ -95,8 +95,9 @@ def counted(runs: tuple[Progress, ...]) -> str:
 
 def gpu_hours(runs: Sequence[Progress]) -> str:
     """Return the GPU-hours of some runs, in words; empty where none ran on a GPU."""
-    hours = sum(run.gpu_hours for run in runs)
-    return f"{hours:,.1f} GPU-hours so far." if hours else ""
+    hours, wasted = sum(run.gpu_hours for run in runs), sum(run.wasted_gpu_hours for run in runs)
+    lost = f", {wasted:,.2g} of them lost" if wasted else ""
+    return f"{hours:,.1f} GPU-hours so far{lost}." if hours else ""
 
 
 def rows(sweep: Sweep, runs: Sequence[Progress]) -> list[dict[str, Any]]:
@@ -121,7 +122,9 @@ def _row(sweep: Sweep, run: Progress) -> dict[str, Any]:
         "loss": status.loss,
         "r1": run.r1,
         "seconds": status.seconds,
+        "lost_seconds": round(status.wasted_seconds, 1),
         "gpu_hours": round(run.gpu_hours, 4),
+        "lost_gpu_hours": round(run.wasted_gpu_hours, 4),
         "attempt": status.attempt,
         "error": status.error,
         "stage": held.record.stage if held else None,

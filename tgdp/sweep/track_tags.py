@@ -28,6 +28,7 @@ def describe(directory: RunDirectory, config: Config) -> dict[str, str]:
         "error": status.error,
         "attempt": status.attempt,
         "seconds": round(status.seconds, 1),
+        "lost_seconds": round(status.wasted_seconds, 1),
         "host": status.host,
         "commit": environment.get("commit", ""),
         "device": ", ".join(environment.get("gpu_models", ())) or environment.get("cpu", ""),

@@ -86,12 +86,15 @@ class Recorder:
 
     def saved(self, step: int) -> None:
         """Note that a checkpoint of a step is there whole."""
-        status = replace(self._run.status(), saved=step, seconds=self._seconds())
+        seconds = self._seconds()
+        status = replace(self._run.status(), saved=step, seconds=seconds, saved_seconds=seconds)
         self._run.set_status(replace(status, step=step, updated=time.time()))
 
     def evaluated(self, step: int, values: Mapping[str, float]) -> None:
         """Write down what was measured in the middle of a run."""
         self._run.append({"kind": "metric", "step": step, "values": dict(values)})
+        r1 = values.get(f"retrieval/{self._config.data.name}/a2v/r1")
+        self._run.set_status(replace(self._run.status(), r1=r1))
 
     def lost(
         self, step: int, update: Update, lost: Lost, clips: list[str], *, is_over: bool

@@ -47,7 +47,10 @@ class Status:
         data_wait: Share of that stretch in which the trainer waited for data.
         mfu: Model FLOP/s utilisation over it; None where the peak of the device is not known.
         saved: Step of the newest checkpoint.
+        r1: R@1 from sound to pictures when it was last measured in training; None before.
         seconds: Seconds spent in this run over all attempts.
+        saved_seconds: What `seconds` was when the work was last safe; None where not noted.
+        lost_seconds: Seconds of work that was lost with its job, up to this attempt.
         attempt: Number of jobs that worked on the run; one trains, another one evaluates.
         host: Host of the newest attempt.
         pid: Process of the newest attempt.
@@ -64,7 +67,10 @@ class Status:
     data_wait: float | None = None
     mfu: float | None = None
     saved: int = 0
+    r1: float | None = None
     seconds: float = 0.0
+    saved_seconds: float | None = None
+    lost_seconds: float = 0.0
     attempt: int = 0
     host: str = ""
     pid: int = 0
@@ -81,6 +87,13 @@ class Status:
     def is_trained(self) -> bool:
         """Whether the last step is saved, so that nothing but the result can be missing."""
         return 0 < self.total_steps <= self.saved
+
+    @property
+    def wasted_seconds(self) -> float:
+        """Seconds whose work was lost, that of an attempt that just ended included."""
+        if self.state in {"running", "done"} or self.saved_seconds is None:
+            return self.lost_seconds
+        return self.lost_seconds + max(0.0, self.seconds - self.saved_seconds)
 
 
 class Below:

@@ -229,3 +229,24 @@ def test_a_process_that_died_behind_its_result_was_done(make_job) -> None:
     assert run.status().state == read_state(run).state == "done"
     run.result_file.unlink()
     assert run.status().state == read_state(run).state == "interrupted"
+
+
+def test_work_that_was_not_saved_is_counted_as_lost_and_saved_work_is_not(make_job) -> None:
+    def save_at_40_s_and_fail_at_100(run: RunDirectory, config: Config, should_stop) -> bool:
+        run.set_status(replace(run.status(), seconds=100.0, saved_seconds=40.0, step=9, saved=4))
+        raise RuntimeError
+
+    def save_and_leave(run: RunDirectory, config: Config, should_stop) -> bool:
+        run.set_status(replace(run.status(), seconds=150.0, saved_seconds=150.0, step=6, saved=6))
+        return False
+
+    run, job = make_job(save_at_40_s_and_fail_at_100)
+    job()
+    assert run.status().wasted_seconds == pytest.approx(60, abs=1)
+    run, job = make_job(save_and_leave)
+    job()
+    assert run.status().wasted_seconds == pytest.approx(60, abs=1)
+    run, job = make_job(finish)
+    assert job() == "done"
+    assert run.status().wasted_seconds == pytest.approx(60, abs=1)
+    assert run.status().seconds > 150
