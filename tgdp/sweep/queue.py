@@ -1,7 +1,8 @@
 """Our own queue: a few jobs at a time, in order, one slot each.
 
 submitit's local executor starts everything it is given at once; the queue gives it one job for
-every slot that is free, watches the run directories, and passes on requests to stop.
+every slot that is free, watches the run directories, and passes on requests to stop. A sweep gives
+it all runs at once and calls `run`; a study adds them one by one and calls `turn` itself.
 """
 
 import os
@@ -23,6 +24,8 @@ from tgdp.training.run_directory import ENDED_BADLY
 PAUSE_S = 0.2
 REPEAT_STOP_S = 1.0
 """A stop that finds a job in the instant before its handlers stand is lost; it is said again."""
+
+STOPPED = "stopped on request"
 
 Observer = Callable[[list[Entry], bool], None]
 """Gets the entries, and whether somebody asked to stop."""
@@ -54,24 +57,42 @@ class Queue:
         self._observer = observer
         self._stages = stages
         self._said_stop = 0.0
+        self._to_stop: list[Entry] = []
+
+    def add(self, planned: PlannedRun) -> Entry:
+        """Return a run that is now the last in the queue."""
+        entry = Entry(planned, status=planned.status)
+        self.entries.append(entry)
+        return entry
+
+    def stop_run(self, entry: Entry) -> None:
+        """Let the job of one run save and end; the run is over then, and the others go on.
+
+        What another launch runs is left alone.
+        """
+        if entry.phase == "waiting":
+            entry.phase, entry.error = "over", STOPPED
+        elif entry.phase == "running":
+            self._to_stop.append(entry)
+            self._said_stop = 0.0
 
     def run(self) -> None:
         """Work until all is over; after a request to stop, until what runs has saved."""
         with stop_on_signals(self.stop):
             try:
-                while self._turn():
+                while self.turn():
                     time.sleep(PAUSE_S)
             except KeyboardInterrupt:
-                self._kill()
+                self.kill()
             self._observer(self.entries, self.stop())
 
-    def _turn(self) -> bool:
+    def turn(self) -> bool:
+        """Look at every run, start what there are slots for; return whether anything is left."""
         for entry in self.entries:
             if entry.phase in {"running", "elsewhere"}:
                 self._collect(entry)
-        if self.stop():
-            self._ask_to_stop()
-        else:
+        self._ask_to_stop(self.entries if self.stop() else self._to_stop)
+        if not self.stop():
             self._fill()
         self._observer(self.entries, self.stop())
         if self.stop():
@@ -136,22 +157,25 @@ class Queue:
             entry.phase = "elsewhere"
         elif now.state in ENDED_BADLY or (left := entry.left(self._stages)) is None:
             entry.end()
+        elif any(entry is one for one in self._to_stop):
+            entry.phase, entry.error = "over", STOPPED
         elif self.stop() or entry.phase == "elsewhere" or left != entry.stage:
             # Its job came to its end, where something else is left now.
             entry.phase = "waiting"
         else:
             entry.end()
 
-    def _ask_to_stop(self) -> None:
+    def _ask_to_stop(self, entries: Iterable[Entry]) -> None:
         now = time.monotonic()
         if now - self._said_stop < REPEAT_STOP_S:
             return
         self._said_stop = now
-        for entry in self.entries:
+        for entry in entries:
             if entry.phase == "running" and entry.handle is not None:
                 entry.handle.stop()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End every job at once."""
         self.stop.count += 1
         for entry in self.entries:
             if entry.handle is not None:
