@@ -30,7 +30,7 @@ from tgdp.cli.sweep_options import (
 )
 from tgdp.cli.sweep_profiles import list_profiles
 from tgdp.cli.sweep_start import Where, start
-from tgdp.errors import unknown_name
+from tgdp.errors import UserError, unknown_name
 from tgdp.sweep.discover import RESERVED, first_line, load_sweep, sweep_files, sweep_names
 
 if TYPE_CHECKING:
@@ -183,14 +183,28 @@ def show_plan(
     assignments: Assignments = None,
     seeds: Seeds = None,
     jobs: Jobs = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Time a few steps of each row first.")
+    ] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="Of --calibrate: on a cluster, not on this machine.")
+    ] = None,
     as_json: AsJson = False,
     results: Results = RESULTS,
 ) -> None:
     """Show what a launch would find: states, what is stale and why, GPU-hours, time."""
     from tgdp.cli.sweep_status import asked, show_plan
 
+    if profile is not None and not calibrate:
+        raise UserError("--profile: is only for --calibrate")
     one = asked(load_sweep(sweep), _words(preset, data, assignments, seeds), results)
-    show_plan(one, results, jobs, as_json)
+    if not calibrate:
+        show_plan(one, results, jobs, as_json)
+        return
+    from tgdp.cli.sweep_calibrate import Calibration
+
+    calibration = Calibration(results, one.base, jobs, profile)
+    show_plan(one, results, jobs, as_json, calibration.measure)
 
 
 def _words(

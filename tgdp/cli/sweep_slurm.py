@@ -74,6 +74,31 @@ def on_slurm(sweep: Sweep, wanted: Wanted, where: Where, stages: Stages = IN_TWO
     return _say_left(console, after)
 
 
+def submit_and_wait(plan: Plan, name: str, console: Console, stages: Stages = IN_TWO) -> bool:
+    """Submit a plan that no launch knows of, and return when it is over.
+
+    Args:
+        plan: What is to be done.
+        name: Of the profile.
+        console: Where to say how it goes.
+        stages: What the jobs of a run do.
+
+    Returns:
+        False if somebody did not want to wait any more.
+
+    Raises:
+        UserError: Something is wrong with the profile or the cluster.
+    """
+    from tgdp.sweep.slurm.submit import submit
+
+    profile = _profile(name, None)
+    site = _checked(plan, profile, console)
+    results = plan.runs[0].folder.parent
+    done = submit(plan, profile, results, site.array_size, stages)
+    say(console, (*(f"Submitted {part.number}: {part.stage}." for part in done.submitted),))
+    return _wait(console, plan, plan.sweep.name)
+
+
 def _profile(name: str | None, jobs: int | None) -> Profile:
     if name is None:
         raise UserError(

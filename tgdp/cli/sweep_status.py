@@ -3,7 +3,7 @@
 import gc
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from tgdp.sweep.declare import Cell, Sweep, expand
 from tgdp.sweep.machine import share_out
 from tgdp.sweep.plan import Plan, make_plan
 from tgdp.sweep.progress import Progress, counts, follow
-from tgdp.sweep.resolve import Words, parse_seeds, resolve_base
+from tgdp.sweep.resolve import Base, Words, parse_seeds, resolve_base
 from tgdp.sweep.show import summary
 from tgdp.sweep.show_progress import lines, rows, status_table
 from tgdp.sweep.slurm.scheduler import SchedulerJob, polite
@@ -32,11 +32,13 @@ class Asked(NamedTuple):
 
     Attributes:
         sweep: The declaration.
+        base: What its rows start from.
         cells: Its runs.
         words: The base in words.
     """
 
     sweep: Sweep
+    base: Base
     cells: tuple[Cell, ...]
     words: str
 
@@ -55,7 +57,7 @@ def asked(sweep: Sweep, words: Words, results: Path) -> Asked:
     gc.disable()
     base = resolve_base(sweep, words, results)
     cells = expand(sweep, base.config, parse_seeds(words.seeds))
-    return Asked(sweep, cells, words.describe(base.config.data.name))
+    return Asked(sweep, base, cells, words.describe(base.config.data.name))
 
 
 def once(every: Sequence[Asked], results: Path, as_json: bool, whole: bool) -> None:
@@ -106,7 +108,13 @@ def watch(every: Sequence[Asked], results: Path, pause_s: float, whole: bool) ->
             time.sleep(pause)
 
 
-def show_plan(one: Asked, results: Path, jobs: int | None, as_json: bool) -> None:
+def show_plan(
+    one: Asked,
+    results: Path,
+    jobs: int | None,
+    as_json: bool,
+    measure: Callable[[Plan], Plan] = lambda plan: plan,
+) -> None:
     """Show what a launch would find: states, what is stale and why, GPU-hours, wall-clock.
 
     Args:
@@ -114,9 +122,14 @@ def show_plan(one: Asked, results: Path, jobs: int | None, as_json: bool) -> Non
         results: The results folder.
         jobs: Runs at once; None for what this machine has.
         as_json: As one JSON object.
+        measure: Gives a plan a better estimate.
+
+    Raises:
+        UserError: `measure` could not.
     """
     console = Console()
-    ((_, plan, runs),) = _look((one,), results)
+    plan = measure(one.plan(results))
+    (runs,) = follow(((plan, one.words),), results)
     at_once = share_out(jobs).jobs
     if as_json:
         console.out(json.dumps(_plan_data(one, plan, runs, at_once), indent=1), highlight=False)
