@@ -4,7 +4,8 @@ Kept light: no torch, no numpy, and no file opened for a run that was never star
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tgdp.errors import UserError
@@ -45,9 +46,9 @@ class PlannedRun:
     probes: tuple[Probe, ...] = ()
     missing: tuple[Probe, ...] = ()
 
-    @property
+    @cached_property
     def run(self) -> RunDirectory:
-        """Its directory, which need not exist; not kept, because ten thousand take a second."""
+        """Its directory, which need not exist; not made before it is needed."""
         return RunDirectory(self.folder / self.cell.signature)
 
     @property
@@ -164,9 +165,8 @@ def _without_twins(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
 def _look_at(
     cell: Cell, folder: Path, known: frozenset[str], probes: tuple[Probe, ...]
 ) -> PlannedRun:
-    planned = PlannedRun(cell, folder, NEVER_STARTED, probes, probes)
     if cell.signature not in known:
-        return planned
-    run = planned.run
+        return PlannedRun(cell, folder, NEVER_STARTED, probes, probes)
+    run = RunDirectory(folder / cell.signature)
     left = missing(run, cell.config.data.fingerprint, probes)
-    return replace(planned, status=read_state(run), missing=left)
+    return PlannedRun(cell, folder, read_state(run), probes, left)

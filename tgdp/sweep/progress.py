@@ -26,14 +26,18 @@ class Progress:
         life: Its state, with what the scheduler says.
         former: The run of another science that its row had before, where it is new itself.
         left_s: Seconds it still needs; None where that is not known.
-        r1: R@1 from sound to pictures: of its result, or as last measured in training.
     """
 
     planned: PlannedRun
     life: Life
     former: Former | None = None
     left_s: float | None = None
-    r1: float | None = None
+
+    @property
+    def r1(self) -> float | None:
+        """R@1 from sound to pictures: of its result, or as last measured in training."""
+        # Read only where it is shown: of ten thousand runs few are.
+        return _r1(self.planned) if self.state == "done" else self.life.status.r1
 
     @property
     def state(self) -> LifeState:
@@ -104,7 +108,6 @@ def _of_plan(plan: Plan, words: str, results: Path, lives: Iterator[Life]) -> tu
             life,
             former.get(planned.cell.signature),
             _seconds_left(plan, planned, life),
-            _r1(planned) if life.state == "done" else life.status.r1,
         )
         for planned, life in zip(plan.runs, lives, strict=False)
     )

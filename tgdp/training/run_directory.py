@@ -22,6 +22,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from pydantic_core import from_json
+
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 
@@ -161,7 +163,7 @@ class RunDirectory:
         try:
             # Not through a Path: a plan reads ten thousand of these.
             with open(f"{self.path}/status.json", "rb", buffering=0) as file:
-                stored = Status(**json.loads(file.read()))
+                stored = Status(**from_json(file.read()))
         except FileNotFoundError:
             return Status(updated=0.0)
         if stored.state == "running" and not _is_alive(stored):

@@ -8,6 +8,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from pydantic_core import from_json
+
 from tgdp.data.files import append_lines
 from tgdp.training.run_directory import RunDirectory
 
@@ -59,16 +61,16 @@ def read(run: RunDirectory) -> list[JobRecord]:
     try:
         # Not through a Path: a plan reads ten thousand of these.
         with open(f"{run.path}/{JOBS_FILE}", "rb", buffering=0) as file:
-            text = file.read().decode("utf-8", errors="replace")
+            lines = file.read().splitlines()
     except FileNotFoundError:
         return []
-    records = (_parsed(line) for line in text.splitlines())
+    records = (_parsed(line) for line in lines)
     return [record for record in records if record is not None]
 
 
-def _parsed(line: str) -> JobRecord | None:
+def _parsed(line: bytes) -> JobRecord | None:
     try:
-        record = JobRecord(**json.loads(line))
+        record = JobRecord(**from_json(line))
     except (TypeError, ValueError):
         return None
     return record if record.stage in STAGES else None

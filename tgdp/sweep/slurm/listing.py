@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 ACTIVE = frozenset(
@@ -191,11 +192,13 @@ def _whole(word: str) -> int:
     return int(word) if word.isdigit() else 0
 
 
+@cache
 def _gpus(tres: str) -> int:
     found = re.search(r"(?:^|,)gres/gpu=(\d+)", tres)
     return int(found[1]) if found else 0
 
 
+@cache
 def _seconds(clock: str) -> float:
     """Return the seconds of `days-hours:minutes:seconds`, of which the front may be missing."""
     days, _, rest = clock.rpartition("-")
