@@ -30,6 +30,7 @@ from tgdp.cli.sweep_options import (
 )
 from tgdp.cli.sweep_profiles import list_profiles
 from tgdp.cli.sweep_start import Where, start
+from tgdp.cli.sweep_tune import tune
 from tgdp.errors import UserError, unknown_name
 from tgdp.sweep.discover import RESERVED, first_line, load_sweep, sweep_files, sweep_names
 
@@ -77,6 +78,7 @@ def build_app() -> typer.Typer:
     for name, path in sweep_files().items():
         app.command(name, help=first_line(path), rich_help_panel=RUN_PANEL)(_command(name))
     app.command("run", rich_help_panel=LOOK_PANEL)(run_file)
+    app.command("tune", rich_help_panel=LOOK_PANEL)(tune)
     app.command("list", rich_help_panel=LOOK_PANEL)(list_sweeps)
     app.command("profiles", rich_help_panel=LOOK_PANEL)(list_profiles)
     app.command("plan", rich_help_panel=LOOK_PANEL)(show_plan)

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tgdp.errors import UserError, unknown_name
@@ -10,6 +11,7 @@ from tgdp.errors import UserError, unknown_name
 if TYPE_CHECKING:
     # Only for the type: it brings pydantic, which `tgdp-sweep --help` can do without.
     from tgdp.sweep.declare import Sweep
+    from tgdp.sweep.tune.declare import Study
 
 PACKAGE = Path(__file__).resolve().parents[1]
 RESERVED = frozenset(
@@ -29,6 +31,8 @@ RESERVED = frozenset(
     }
 )
 """Commands of `tgdp-sweep` that a sweep file cannot be named after."""
+
+STUDY_FILE = "tune.py"
 
 
 def sweep_folders() -> tuple[Path, ...]:
@@ -79,23 +83,51 @@ def load_sweep(name_or_path: str | Path) -> "Sweep":
     return _load_file(files[str(name_or_path)])
 
 
+def load_study(path: Path | None = None) -> "Study":
+    """Return the declaration of a study.
+
+    Args:
+        path: A Python file; `tune.py` beside the sweeps if None.
+
+    Raises:
+        UserError: There is no such file, or it declares no study.
+    """
+    from tgdp.sweep.tune.declare import Study
+
+    if path is None:
+        places = [folder / STUDY_FILE for folder in sweep_folders()]
+        path = next((place for place in places if place.is_file()), places[0])
+    study = getattr(_module(path, "study"), "STUDY", None)
+    if not isinstance(study, Study):
+        raise UserError(f"{path}: declares no study; it must set STUDY = Study(...)")
+    if study.name in sweep_files():
+        raise UserError(f"{path}: a sweep is called '{study.name}' too; choose another name")
+    return study
+
+
 def _load_file(path: Path) -> "Sweep":
     from tgdp.sweep.declare import Sweep
 
+    sweep = getattr(_module(path, "sweep"), "SWEEP", None)
+    if not isinstance(sweep, Sweep):
+        raise UserError(f"{path}: declares no sweep; it must set SWEEP = Sweep(...)")
+    return _checked(sweep, path)
+
+
+def _module(path: Path, kind: str) -> ModuleType:
     if not path.is_file():
-        raise UserError(f"{path}: no such sweep file")
-    spec = importlib.util.spec_from_file_location(f"tgdp_sweep_file_{path.stem}", path)
+        raise UserError(f"{path}: no such {kind} file")
+    spec = importlib.util.spec_from_file_location(f"tgdp_{kind}_file_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise UserError(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     except Exception as error:
         raise UserError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
-    sweep = getattr(module, "SWEEP", None)
-    if not isinstance(sweep, Sweep):
-        raise UserError(f"{path}: declares no sweep; it must set SWEEP = Sweep(...)")
-    return _checked(sweep, path)
+    return module
 
 
 def _checked(sweep: "Sweep", path: Path) -> "Sweep":

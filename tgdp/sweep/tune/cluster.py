@@ -1,0 +1,166 @@
+"""Trials as jobs of a cluster: submitted together as they come, looked at no faster than is polite.
+
+The jobs go on when the command ends; the next one finds them by their run directories.
+"""
+
+import time
+
+from tgdp.sweep.cancel import Stoppable, stop
+from tgdp.sweep.cells import Named
+from tgdp.sweep.declare import Sweep
+from tgdp.sweep.estimate import UNKNOWN
+from tgdp.sweep.lifetime import Life, look
+from tgdp.sweep.plan import Plan, PlannedRun
+from tgdp.sweep.queue import STOPPED
+from tgdp.sweep.slurm.profile import Profile
+from tgdp.sweep.slurm.scheduler import PAUSE_OF_MANY_S, SchedulerJob
+from tgdp.sweep.slurm.submit import submit
+from tgdp.sweep.stages import IN_TWO, Stages
+from tgdp.sweep.state import read_state
+from tgdp.sweep.stop import StopRequest
+from tgdp.sweep.tune.task import Task
+from tgdp.sweep.tune.workers import Phase, Work
+from tgdp.training.run_directory import ENDED_BADLY
+
+QUIET_LOOKS = 2
+"""Looks in a row that find no job of a run: one that is requeued is in no list for a moment."""
+
+TURN_S = 0.5
+
+PHASES: dict[str, Phase] = {"running": "running", "trained": "running"}
+
+
+class _Followed:
+    """A run with jobs, and what was seen of it."""
+
+    def __init__(self, planned: PlannedRun) -> None:
+        self.planned = planned
+        self.work = Work("waiting", planned.status)
+        self.life: Life | None = None
+        self.quiet = 0
+        self.is_new = True
+        self.is_ending = False
+        self.submitted_at = planned.status.step
+
+
+class ClusterWorkers:
+    """Jobs of SLURM.
+
+    Args:
+        task: The study.
+        profile: Where and how its jobs run.
+        at_once: Runs at once.
+        largest: Elements that an array of the cluster may have.
+        stages: What the jobs of a run do.
+        look_every_s: Seconds between two questions to the scheduler.
+    """
+
+    goes_on = True
+    pause_s = TURN_S
+
+    def __init__(
+        self,
+        task: Task,
+        profile: Profile,
+        at_once: int,
+        largest: int,
+        stages: Stages = IN_TWO,
+        look_every_s: float = PAUSE_OF_MANY_S,
+    ) -> None:
+        self.at_once = at_once
+        self.stop = StopRequest()
+        self._task = task
+        self._profile = profile
+        self._largest = largest
+        self._stages = stages
+        self._look_every_s = look_every_s
+        self._next_look = 0.0
+        self._ended: dict[str, SchedulerJob] = {}
+        self._runs: dict[str, _Followed] = {}
+
+    def add(self, planned: PlannedRun) -> None:
+        """Take a run; it is submitted at the next turn, unless a job of it is in the queue."""
+        former = self._runs.get(planned.cell.signature)
+        if former is None or former.work.phase == "over":
+            self._runs[planned.cell.signature] = _Followed(planned)
+
+    def turn(self) -> bool:
+        """Submit what is new, and ask the scheduler if it is time; say whether jobs are at work."""
+        at_work = [run for run in self._runs.values() if run.work.phase != "over"]
+        if not self.stop():
+            self._submit([run for run in at_work if run.is_new and not run.is_ending])
+        now = time.monotonic()
+        if at_work and now >= self._next_look:
+            self._next_look = now + self._look_every_s
+            self._look(at_work)
+        # They go on by themselves: nobody has to wait for them once the command is to stop.
+        return bool(at_work) and not self.stop()
+
+    def look(self, signature: str) -> Work:
+        """Return how a run is."""
+        run = self._runs[signature]
+        if run.work.phase == "over":
+            return run.work
+        # Its directory may be asked as often as one likes.
+        return run.work._replace(status=read_state(run.planned.run))
+
+    def end(self, signature: str) -> None:
+        """Cancel the jobs of a run: what runs saves first."""
+        self._runs[signature].is_ending = True
+        self._next_look = 0.0
+
+    def kill(self) -> None:
+        """Do nothing: the jobs go on."""
+
+    def _submit(self, runs: list[_Followed]) -> None:
+        if not runs:
+            return
+        sweep: Sweep = self._task.sweep(run.planned.cell for run in runs)
+        plan = Plan(sweep, tuple(run.planned for run in runs), UNKNOWN, frozenset(ENDED_BADLY))
+        submit(plan, self._profile, self._task.results, self._largest, self._stages)
+        for run in runs:
+            run.is_new = False
+            run.quiet = 0
+            run.submitted_at = run.planned.status.step
+        self._next_look = 0.0
+
+    def _look(self, runs: list[_Followed]) -> None:
+        pairs = [(run.planned.run, read_state(run.planned.run)) for run in runs]
+        for run, life in zip(runs, look(pairs, self._ended), strict=True):
+            run.life = life
+            self._judge(run, life)
+        ending = [run for run in runs if run.is_ending and run.work.phase != "over"]
+        active = [(run, run.life.active) for run in ending if run.life and run.life.active]
+        stop(
+            [
+                Stoppable(Named(run.planned.run), run.life, tuple(job.job for job in jobs))
+                for run, jobs in active
+                if run.life is not None
+            ]
+        )
+
+    def _judge(self, run: _Followed, life: Life) -> None:
+        if life.state in ("done", *ENDED_BADLY):
+            run.work = Work("over", life.status, life.status.error)
+            return
+        if life.active or life.state == "running":
+            run.quiet = 0
+            elsewhere = not life.jobs and life.state == "running"
+            phase: Phase = "elsewhere" if elsewhere else PHASES.get(life.state, "waiting")
+            run.work = Work(phase, life.status)
+            return
+        run.quiet += 1
+        if run.is_ending and run.quiet >= 1:
+            run.work = Work("over", life.status, STOPPED)
+        elif run.quiet >= QUIET_LOOKS:
+            self._left(run, life)
+
+    def _left(self, run: _Followed, life: Life) -> None:
+        """Submit a run again whose jobs ended before it did, as long as each brings it further."""
+        gets_on = life.status.step > run.submitted_at and life.cause not in {"cancelled", "oom"}
+        if gets_on:
+            run.planned = self._task.planned(run.planned.cell)
+            run.is_new = True
+            return
+        why = life.cause or "their logs say why"
+        run.work = Work("over", life.status, f"its jobs ended before it was done ({why})")

@@ -1,0 +1,92 @@
+"""Finished runs that lie in the space of a study: they become its trials, whoever ran them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tgdp.config import Config, flatten, from_dict
+from tgdp.errors import UserError
+from tgdp.sweep.state import read_state
+from tgdp.sweep.tune.book import Book, Trial
+from tgdp.sweep.tune.measure import Measured, UnmeasuredError, measure
+from tgdp.sweep.tune.space import Point, point_of
+from tgdp.sweep.tune.task import Task, shape
+from tgdp.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Past:
+    """A finished run that may become a trial.
+
+    Attributes:
+        run: Its signature.
+        point: Where it lies in the space.
+        measured: What it is worth.
+    """
+
+    run: str
+    point: Point
+    measured: Measured
+
+
+def importable(task: Task, trials: Sequence[Trial]) -> list[Past]:
+    """Return the finished runs that could be trials and are none yet; nothing is written.
+
+    A run is one if its science is the base's in all keys but those of the space. What does not say
+    an objective or a constraint is left out.
+
+    Args:
+        task: The study.
+        trials: All of it so far.
+    """
+    known = {trial.run for trial in trials}
+    wanted = shape(task.study, task.base)
+    found: list[Past] = []
+    for run in _candidates(task.results / "runs", task.base.data.fingerprint):
+        if run.name in known or read_state(run).state != "done":
+            continue
+        config = _stored(run)
+        if config is None or shape(task.study, config) != wanted:
+            continue
+        point = point_of(task.study, flatten(config))
+        if point is not None and (measured := _measured(task, run)) is not None:
+            found.append(Past(run.name, point, measured))
+    return found
+
+
+def bring(book: Book, found: Sequence[Past]) -> None:
+    """Add finished runs to a study as trials that are complete."""
+    for past in found:
+        book.import_run(past.point, past.run, past.measured)
+
+
+def _candidates(folder: Path, fingerprint: str) -> Iterator[RunDirectory]:
+    """Yield finished runs whose configuration names the data, by a look at its text alone."""
+    for result in sorted(folder.glob("*/result.json")):
+        run = RunDirectory(result.parent)
+        try:
+            text = run.config_file.read_text(encoding="utf-8")
+        except OSError:
+            continue
+        # To parse a configuration takes twenty times as long as to read it.
+        if fingerprint in text:
+            yield run
+
+
+def _stored(run: RunDirectory) -> Config | None:
+    import yaml
+
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        data = yaml.load(run.config_file.read_text(encoding="utf-8"), loader)
+        return from_dict(data, str(run.config_file))
+    except (OSError, yaml.YAMLError, UserError):
+        # A run of another version of the project is of another science.
+        return None
+
+
+def _measured(task: Task, run: RunDirectory) -> Measured | None:
+    try:
+        return measure(task.study, run, task.dataset)
+    except UnmeasuredError:
+        return None
