@@ -41,6 +41,18 @@ def start(runs: Runs = 5) -> None:
 
 
 @app.command()
+def sweep(
+    cells: Annotated[int, typer.Option(min=10, help="Runs of the sweep.")] = 10_000,
+    runs: Runs = 3,
+) -> None:
+    """Time `plan` and `status` over very many runs, which are made first and not counted."""
+    from tgdp.cli.bench_sweep import time_many
+
+    with tempfile.TemporaryDirectory() as folder:
+        _show(time_many(Path(folder), cells, runs))
+
+
+@app.command()
 def prepare(
     clips: Annotated[int, typer.Option(min=1, help="10-second 640x360 clips to prepare.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 1,
