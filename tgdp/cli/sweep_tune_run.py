@@ -25,13 +25,14 @@ from tgdp.sweep.tune.driver import Driver
 from tgdp.sweep.tune.live import Ending, Wish
 from tgdp.sweep.tune.lock import hold_study
 from tgdp.sweep.tune.measure import no_gpu, wants_gpu
+from tgdp.sweep.tune.opening import open_book, read_book
 from tgdp.sweep.tune.past import bring, importable
 from tgdp.sweep.tune.prune import prepare
 from tgdp.sweep.tune.rows import rows
-from tgdp.sweep.tune.sampler import SamplerName, build_sampler
+from tgdp.sweep.tune.sampler import SamplerName
 from tgdp.sweep.tune.show import open_display
 from tgdp.sweep.tune.space import grid_size
-from tgdp.sweep.tune.storage import open_study, place, read_study
+from tgdp.sweep.tune.storage import place
 from tgdp.sweep.tune.task import Task, make_task
 from tgdp.sweep.tune.workers import LocalWorkers, Workers
 
@@ -94,12 +95,12 @@ def real(asked: Asked, stages: Stages = IN_TWO) -> int:
     wish = asked.wish(task)
     check_writable(asked.results)
     with hold_study(task):
-        workers = _workers(asked, task, stages, console)
-        book = _open(asked, task)
+        workers, said = _workers(asked, task, stages)
+        book = open_book(task, asked.storage)
         found = importable(task, book.trials())
         bring(book, found)
         brought = (f"Imported {len(found)} finished runs.",) if found else ()
-        say(console, (*describe(task, book, asked.storage, wish), *brought, *notes))
+        say(console, (*describe(task, book, asked.storage, wish), *brought, *notes, *said))
         if task.told.embedded:
             ensure_embedded(asked.results)
         with open_display(console, task, book, wish.trials, workers.goes_on) as display:
@@ -115,7 +116,7 @@ def dry(asked: Asked) -> None:
     console = Console()
     task, notes = _task(asked)
     wish = asked.wish(task)
-    book = _read(asked, task)
+    book = read_book(task, asked.storage)
     trials = book.trials() if book else []
     found = importable(task, trials)
     lies = f"{len(found)} finished runs lie in its space and would be imported."
@@ -127,7 +128,7 @@ def dry(asked: Asked) -> None:
 def show_json(asked: Asked) -> None:
     """Print the trials of a study as JSON; nothing is written."""
     task, _ = _task(asked)
-    book = _read(asked, task)
+    book = read_book(task, asked.storage)
     trials, best = (book.trials(), book.best()) if book else ([], [])
     told = {
         "study": task.name,
@@ -146,7 +147,7 @@ def write_report(asked: Asked) -> None:
         UserError: There is no such study yet.
     """
     task, _ = _task(asked)
-    book = _read(asked, task)
+    book = read_book(task, asked.storage)
     if book is None:
         raise UserError(
             f"{place(task, asked.storage)}: no study '{task.name}' yet; run it first, or give the "
@@ -171,28 +172,13 @@ def _task(asked: Asked) -> tuple[Task, Sequence[str]]:
     return task, (*task.told.notes, chosen)
 
 
-def _workers(asked: Asked, task: Task, stages: Stages, console: Console) -> Workers:
+def _workers(asked: Asked, task: Task, stages: Stages) -> tuple[Workers, Sequence[str]]:
     if asked.cluster == "slurm":
-        workers, notes = cluster_workers(task, asked.profile, asked.jobs, stages)
-        say(console, notes)
-        return workers
+        return cluster_workers(task, asked.profile, asked.jobs, stages)
     if wants_gpu(task.study) and not list_gpus():
         raise no_gpu("this machine")
     slots = share_out(1 if asked.cluster == "debug" else asked.jobs)
-    say(console, (slots.describe() + ".",))
-    return LocalWorkers(asked.cluster, slots, stages)
-
-
-def _open(asked: Asked, task: Task) -> Book:
-    known = _read(asked, task)
-    # Otherwise one that goes on would draw its first points again.
-    number = len(known.trials()) if known else 0
-    return Book(task.study, open_study(task, asked.storage, build_sampler(asked.seed + number)))
-
-
-def _read(asked: Asked, task: Task) -> Book | None:
-    kept = read_study(task, asked.storage)
-    return None if kept is None else Book(task.study, kept)
+    return LocalWorkers(asked.cluster, slots, stages), (slots.describe() + ".",)
 
 
 def _say_ending(console: Console, ending: Ending, workers: Workers) -> None:

@@ -157,17 +157,15 @@ def prepare(task: Task) -> tuple[Task, str]:
             f"({first.direction}); put '{RETRIEVAL}' (maximize) first, or take --no-prune"
         )
     every, epochs = task.base.runtime.evaluate_every, epochs_of(task, task.base)
-    said = f"every {every} epochs, as runtime.evaluate_every says"
-    if every is None:
-        every = max(1, round(epochs / LOOKS))
-        said = f"every {every} epochs; --set runtime.evaluate_every=N says otherwise"
+    chosen = "" if every is not None else "; --set runtime.evaluate_every=N says otherwise"
+    every = every or max(1, round(epochs / LOOKS))
     if every >= epochs:
         raise UserError(
             f"--prune: runs of {epochs} epochs are not measured before their end; make them "
             "longer, lower runtime.evaluate_every, or take --no-prune"
         )
     spared = round(SPARED * epochs)
-    words = f"Pruning: R@1 of {epochs} epochs is looked at {said}; not before epoch {spared}."
+    words = f"Pruning: R@1 is looked at every {every} of {epochs} epochs, from {spared} on{chosen}."
     return with_runtime(task, {"runtime.evaluate_every": every}), words
 
 
