@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Where this is set, as in many containers, every process compiles torch anew: seconds for each job.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo parity test test-slurm test-fast lint format type figures clean slurm-up slurm-status slurm-down
 
