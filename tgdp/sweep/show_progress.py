@@ -118,6 +118,7 @@ def _row(sweep: Sweep, run: Progress) -> dict[str, Any]:
         "cause": run.life.cause,
         "step": status.step,
         "total_steps": status.total_steps,
+        "saved": status.saved,
         "left_s": run.left_s,
         "loss": status.loss,
         "r1": run.r1,

@@ -61,10 +61,12 @@ def test_gpu_hours_whose_work_was_lost_are_told(tmp_path, fake) -> None:
     cells = noted(tmp_path)
     run = submitted(tmp_path, cells[0], "7_0", "interrupted")
     status = replace(run.status(), seconds=7200.0, saved_seconds=5400.0, lost_seconds=1800.0)
+    status = replace(status, saved=40)
     run.set_status(status)
     gone = accounted("7_0", "NODE_FAIL", ElapsedRaw="7200", AllocTRES="gres/gpu=4")
     fake.accounts(gone)
     row = data(tmp_path, "status", "masking", "--seeds", "1")[0]
+    assert row["saved"] == 40
     assert (row["lost_seconds"], row["gpu_hours"], row["lost_gpu_hours"]) == (3600, 8.0, 4.0)
     table = call(tmp_path, "status", "masking", "--seeds", "1").output
     assert "8.0 GPU-hours so far, 4 of them lost." in table
