@@ -44,14 +44,19 @@ def constrained() -> Study:
     return study(objectives=(RETRIEVAL, HOURS), constraints=(Constraint("hours", upper=1.0),))
 
 
-def task_of(declared: Study, results: Path, *assignments: str, seed: int = 0) -> Task:
-    """Return a study over data that is only a card."""
-    data = results / "data"
+def card_in(data: Path) -> Path:
+    """Return a data folder that holds nothing but its card."""
     data.mkdir(parents=True, exist_ok=True)
     card = {"format": "tgdp-shards", "version": 1, "name": "toy", "settings": {}}
     card |= {"splits": {"train": CLIPS, "retrieval": 32}, "num_failures": 0}
     card |= {"fingerprint": "0123456789abcdef", "num_frames": 16, "sample_rate": 16000}
     (data / "dataset.json").write_text(json.dumps(card))
+    return data
+
+
+def task_of(declared: Study, results: Path, *assignments: str, seed: int = 0) -> Task:
+    """Return a study over data that is only a card."""
+    data = card_in(results / "data")
     steps = (f"training.steps={EPOCHS * AN_EPOCH}", f"training.batch_size={BATCH}")
     return make_task(declared, Words(data=data, assignments=(*steps, *assignments)), seed, results)
 
