@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from tgdp.report.study import StudyReport
 from tgdp.sweep.tune.book import Trial
-from tgdp.sweep.tune.declare import Choice, Objective, Parameter
+from tgdp.sweep.tune.declare import Choice, Objective, Parameter, Range
 from tgdp.sweep.tune.rows import is_share, short_names, word
 
 from .theme import BLUE, GREY, ORANGE, figure, save, styled
@@ -18,7 +18,15 @@ from .theme import BLUE, GREY, ORANGE, figure, save, styled
 COLUMNS = 3
 """Panels beside each other in the slices."""
 
-UNITS = {"hours": "h", "gpu_hours": "GPU-h", "peak_memory_gib": "GiB"}
+NAMES = {
+    "retrieval": "mean R@1 (%)",
+    "hours": "hours",
+    "gpu_hours": "GPU-hours",
+    "peak_memory_gib": "peak memory (GiB)",
+}
+
+ROOM = (0.09, 0.06)
+"""Of the axes, that the name of a trial takes."""
 
 
 def draw(report: StudyReport, folder: Path, stem: str) -> list[Path]:
@@ -46,11 +54,13 @@ def front(report: StudyReport) -> Any:
     axes.step(xs, ys, where="post", color=ORANGE, linewidth=1.2, zorder=2)
     style = {"color": ORANGE, "marker": "D", "linestyle": "none", "zorder": 4}
     axes.plot(xs, ys, label="Pareto front", **style)
-    for x, y, trial in zip(xs, ys, best, strict=True):
-        axes.annotate(trial.label, (x, y), (6, -10), textcoords="offset points", fontsize=8)
+    axes.margins(0.1)
+    for place in _apart(axes, xs, ys):
+        where = (xs[place], ys[place])
+        label = best[place].label
+        axes.annotate(label, where, (6, -10), textcoords="offset points", fontsize=8)
     axes.set_xlabel(_name(second))
     axes.set_ylabel(_name(first))
-    axes.margins(x=0.1)
     _head(axes, report)
     axes.legend(loc="best", fontsize=8)
     return made
@@ -136,8 +146,14 @@ def _slice(axes: Axes, report: StudyReport, parameter: Parameter, first: Objecti
     _dots(axes, report, lambda trial: trial.point[parameter.key], first)
     if parameter.log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=_subs(parameter)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _subs(parameter: Range) -> tuple[float, ...]:
+    """Return which multiples of the powers of ten get a tick: more on a short axis."""
+    return (1.0, 2.0, 5.0) if parameter.high / parameter.low < 20 else (1.0,)
 
 
 def _dots(axes: Axes, report: StudyReport, x: Any, first: Objective) -> None:
@@ -172,8 +188,19 @@ def _value(objective: Objective, value: float) -> float:
 
 def _name(objective: Objective) -> str:
     quantity = objective.quantity.replace("{dataset}/", "")
-    if quantity == "retrieval":
-        return "mean R@1 (%)"
-    unit = "%" if is_share(objective.quantity) else UNITS.get(quantity, "")
-    word_ = quantity.removesuffix("_gib").replace("_", " ")
-    return f"{word_} ({unit})" if unit else word_
+    if quantity in NAMES:
+        return NAMES[quantity]
+    return f"{quantity} (%)" if is_share(quantity) else quantity
+
+
+def _apart(axes: Axes, xs: Sequence[float], ys: Sequence[float]) -> list[int]:
+    """Return the points whose names are not written over each other; the table has them all."""
+    points = axes.transAxes.inverted().transform(
+        axes.transData.transform(list(zip(xs, ys, strict=True)))
+    )
+    kept: list[int] = []
+    for place, point in enumerate(points):
+        gaps = [abs(point - points[other]) for other in kept]
+        if all(dx > ROOM[0] or dy > ROOM[1] for dx, dy in gaps):
+            kept.append(place)
+    return kept

@@ -1,6 +1,8 @@
 """A small study, and run directories of its trials as jobs would leave them."""
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,10 @@ from typing import Any
 from tgdp.config import dump
 from tgdp.data.files import write_whole
 from tgdp.sweep.resolve import Words
+from tgdp.sweep.tune.book import Book
 from tgdp.sweep.tune.declare import Choice, Constraint, Objective, Range, Study
+from tgdp.sweep.tune.measure import Measured
+from tgdp.sweep.tune.opening import open_book
 from tgdp.sweep.tune.task import Task, make_task
 from tgdp.training.run_directory import RunDirectory, State, Status
 
@@ -91,3 +96,32 @@ def write_run(
     status = Status(state=state, step=step, total_steps=total, **words)
     run.set_status(replace(status, seconds=said.get("seconds", 60.0)))
     return run
+
+
+def worth(point: Mapping[str, Any]) -> tuple[float, float]:
+    """Return made-up retrieval and hours of a point: the ratio rules both."""
+    ratio, temperature = point[RATIO], point.get(TEMPERATURE, 0.05)
+    r1 = 0.4 - 0.6 * (ratio - 0.25) ** 2 - 0.05 * abs(math.log(temperature / 0.06))
+    return r1, 1.4 - 1.6 * ratio + temperature
+
+
+def work_through(task: Task, number: int) -> Book:
+    """Return a study with so many trials told: a pruned, a failed and an imported one too."""
+    book = open_book(task)
+    for index in range(number):
+        trial = book.ask()
+        book.note(trial.number, "run", task.cell(trial.number, trial.point).signature)
+        values = worth(trial.point)
+        excess = {one.name: one.excess(values[1]) for one in task.study.constraints}
+        if index == 3:
+            book.note(trial.number, "pruning", 12)
+            book.prune(trial.number, {1: 0.1})
+        elif index == 4:
+            book.fail(trial.number, "ValueError: a | b")
+        else:
+            book.complete(trial.number, Measured(values[: len(task.study.objectives)], excess))
+    point = dict(trial.point) | {RATIO: 0.5}
+    excess = {one.name: -1.0 for one in task.study.constraints}
+    measured = Measured(worth(point)[: len(task.study.objectives)], excess)
+    book.import_run(point, task.cell(0, point).signature, measured)
+    return book

@@ -51,7 +51,7 @@ def best_table(task: Task, book: Book) -> "Table":
     for name in ("trial", "run", *(one.quantity for one in study.objectives)):
         table.add_column(name, justify="left" if name in {"trial", "run"} else "right")
     for key in study.keys:
-        table.add_column(names[key], justify="right")
+        table.add_column(names[key].replace(".", ".\n", 1), justify="right")
     for number in book.best():
         trial = trials[number]
         pairs = zip(study.objectives, trial.values, strict=True)

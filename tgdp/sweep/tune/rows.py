@@ -40,11 +40,11 @@ def _row(task: Task, trial: Trial, best: Sequence[int]) -> dict[str, Any]:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return the keys without what is not needed to tell them apart."""
+    """Return the keys without what is not needed: two words of each, more to tell them apart."""
     found: dict[str, str] = {}
     for key in keys:
         parts = key.split(".")
-        ends = (".".join(parts[-n:]) for n in range(1, len(parts) + 1))
+        ends = (".".join(parts[-n:]) for n in range(2, len(parts) + 1))
         others = [other for other in keys if other != key]
         is_clear = (end for end in ends if not any(_ends_with(other, end) for other in others))
         found[key] = next(is_clear, key)
@@ -73,6 +73,6 @@ def is_share(quantity: str) -> bool:
 
 
 def point_words(point: Mapping[str, Any]) -> str:
-    """Return a point in one line, for example `ratio 0.5, temperature 0.07`."""
+    """Return a point in one line, for example `mask.ratio 0.5, distillation.weight 1`."""
     names = short_names(list(point))
     return ", ".join(f"{names[key]} {word(value)}" for key, value in point.items())
