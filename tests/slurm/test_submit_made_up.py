@@ -198,6 +198,46 @@ def test_what_is_queued_is_not_submitted_again(
     assert f"{first.name} (job 100_0, 110_0)" in capsys.readouterr().out
 
 
+def test_what_was_refused_half_way_is_submitted_behind_what_is_queued(
+    toy: ClusterSweep, made: MadeUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made.folder / "refuse").write_text("110")
+    with pytest.raises(UserError):
+        toy.submit()
+    (made.folder / "refuse").unlink()
+    made.queue("100_0", "100_1")
+    capsys.readouterr()
+
+    assert toy.submit() == 0
+
+    waits = [option(text, "dependency") for text in made.submitted().values()]
+    assert waits == [None, "aftercorr:100", "afterok:100_0", "afterok:100_1"]
+    assert [job.stage for job in jobs.read(toy.runs()[1])] == ["train", "evaluate"]
+    assert "2 runs are queued or running already" in capsys.readouterr().out
+
+
+def test_jobs_of_a_launch_that_was_killed_are_cancelled_and_no_others(
+    toy: ClusterSweep, made: MadeUp
+) -> None:
+    toy.submit()
+    (folder,) = [path for path in (toy.results / ".submissions").iterdir() if path.is_dir()]
+    facts = json.loads((folder / "submission.json").read_text())
+    assert facts["jobs"] == {"0.train.0": "100", "0.evaluate.0": "110"}
+    older = folder.with_name("older")
+    older.mkdir()
+    (older / "submission.json").write_text("{}")
+    marks = (f"tgdp {folder.name} 0.train.0", "tgdp elsewhere 0.train.0", "tgdp older 0.train.0")
+    queue = "\n".join(f"{number}|{mark}" for number in (99, 100) for mark in marks)
+    (made.folder / "marks.txt").write_text(queue)
+    # Of two jobs of one mark the one is lost whose number was never written down.
+    made.command("scancel", f'echo "$*" >> {made.folder}/cancelled; : > {made.folder}/marks.txt')
+    made.command("squeue", f'case "$*" in *%F*) cat {made.folder}/marks.txt;; esac')
+
+    toy.submit()
+
+    assert (made.folder / "cancelled").read_text() == "99\n"
+
+
 def test_a_dry_run_writes_nothing_and_says_what_is_wrong(
     toy: ClusterSweep, made: MadeUp, capsys: pytest.CaptureFixture[str]
 ) -> None:

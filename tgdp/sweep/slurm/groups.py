@@ -8,7 +8,7 @@ from tgdp.sweep.job import Job
 from tgdp.sweep.plan import PlannedRun
 from tgdp.sweep.probe_job import ProbeJob
 from tgdp.sweep.slurm.cluster_job import ClusterJob
-from tgdp.sweep.slurm.jobs import StageName, read
+from tgdp.sweep.slurm.jobs import STAGES, JobRecord, StageName, read
 from tgdp.sweep.slurm.profile import Profile
 from tgdp.sweep.slurm.scheduler import ask_about
 from tgdp.sweep.stages import Stages
@@ -21,10 +21,12 @@ class Group(NamedTuple):
     Attributes:
         runs: The runs, in the order of the plan.
         stages: What each of them needs, in order.
+        after: Job in the queue for which the first of these waits; empty for none.
     """
 
     runs: tuple[PlannedRun, ...]
     stages: tuple[StageName, ...]
+    after: str = ""
 
 
 class Chosen(NamedTuple):
@@ -33,10 +35,12 @@ class Chosen(NamedTuple):
     Attributes:
         free: Runs that nobody works on.
         taken: Why each of the others is left alone: its job, or that it runs elsewhere.
+        behind: What runs with a job in the queue need after it, and no job is there for.
     """
 
     free: tuple[PlannedRun, ...]
     taken: dict[str, str]
+    behind: tuple[Group, ...] = ()
 
 
 def choose(runs: Iterable[PlannedRun]) -> Chosen:
@@ -49,15 +53,28 @@ def choose(runs: Iterable[PlannedRun]) -> Chosen:
     records = {run.cell.signature: read(run.run) for run in runs if run.run.path.is_dir()}
     known = ask_about(job for jobs in records.values() for job in jobs)
     taken: dict[str, str] = {}
+    behind: list[Group] = []
     for run in runs:
         name, jobs = run.cell.signature, records.get(run.cell.signature, [])
-        active = [job.job for job in jobs if job.job in known and known[job.job].is_active]
+        active = [job for job in jobs if job.job in known and known[job.job].is_active]
         if active:
-            taken[name] = f"job {', '.join(active)}"
+            taken[name] = f"job {', '.join(job.job for job in active)}"
+            behind += _behind(run, active)
         elif run.state == "running" and (not jobs or is_held(run.run)):
             # What a cluster killed says `running` for a while yet; its jobs are gone, and its lock.
             taken[name] = f"runs on {run.status.host}"
-    return Chosen(tuple(run for run in runs if run.cell.signature not in taken), taken)
+    free = tuple(run for run in runs if run.cell.signature not in taken)
+    return Chosen(free, taken, tuple(behind))
+
+
+def _behind(run: PlannedRun, active: Sequence[JobRecord]) -> Iterator[Group]:
+    """Yield what a launch that was refused or killed half way left out behind a job of a run."""
+    last = max(active, key=lambda job: STAGES.index(job.stage))
+    later = STAGES[STAGES.index(last.stage) + 1 :]
+    stages = tuple[StageName, ...](stage for stage in stages_left(run) if stage in later)
+    if stages:
+        newest = [job.job for job in active if job.stage == last.stage][-1]
+        yield Group((run,), stages, after=newest)
 
 
 def stages_left(planned: PlannedRun) -> tuple[StageName, ...]:

@@ -3,7 +3,6 @@
 import io
 import logging
 import shutil
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -12,8 +11,8 @@ from typing import Any
 
 from tgdp.errors import UserError
 from tgdp.sweep.slurm.cluster_job import ClusterJob
-from tgdp.sweep.slurm.command import answer
 from tgdp.sweep.slurm.environment import scrubbed
+from tgdp.sweep.slurm.marks import cancel_marked
 from tgdp.sweep.slurm.script import python
 
 WAITS_S = (2.0, 10.0, 30.0)
@@ -82,14 +81,6 @@ def script_text(folder: Path, parameters: dict[str, Any], number: int) -> str:
     if number > 1:
         executor.parameters["map_count"] = number
     return executor._make_submission_file_text(executor._submitit_command_str, "")
-
-
-def cancel_marked(mark: str) -> None:
-    """Cancel the jobs that a lost answer was about."""
-    listed = answer("squeue", "--noheader", "--me", "--format=%F|%k") or ""
-    lost = {line.partition("|")[0] for line in listed.splitlines() if line.endswith(f"|{mark}")}
-    if lost:
-        subprocess.run(("scancel", *sorted(lost)), check=False, timeout=60)
 
 
 def _try(

@@ -33,13 +33,13 @@ class Step(NamedTuple):
         key: Which.
         group: Of which runs.
         kind: How it waits, in SLURM's word; empty where it does not.
-        waits_for: For which jobs.
+        waits_for: For which jobs: a call before, or the number of a job in the queue already.
     """
 
     key: Key
     group: Group
     kind: str = ""
-    waits_for: Key | None = None
+    waits_for: Key | str | None = None
 
     def dependency(self, numbers: Mapping[Key, str]) -> str:
         """Return on what its jobs wait, in SLURM's words; empty for nothing.
@@ -47,7 +47,10 @@ class Step(NamedTuple):
         Args:
             numbers: The cluster's numbers of those that were submitted before.
         """
-        return f"{self.kind}:{numbers[self.waits_for]}" if self.waits_for else ""
+        if not self.waits_for:
+            return ""
+        known = self.waits_for if isinstance(self.waits_for, str) else numbers[self.waits_for]
+        return f"{self.kind}:{known}"
 
 
 def make_steps(groups: Sequence[Group], profile: Profile) -> list[Step]:
@@ -66,8 +69,8 @@ def at_once(groups: Sequence[Group], profile: Profile) -> int | None:
 def _steps(index: int, group: Group, groups: Sequence[Group], profile: Profile) -> Iterator[Step]:
     successors = profile.successors if profile.requeue == "chain" else 0
     limit = profile.array_parallelism
-    kind, before = "", None
-    if limit and index >= limit:
+    kind, before = ("afterok", group.after) if group.after else ("", None)
+    if limit and index >= limit and not group.after:
         # More arrays than jobs at once: each waits for the one that many places before it.
         kind, before = "afterany", Key(index - limit, groups[index - limit].stages[0])
     for stage in group.stages:

@@ -10,7 +10,7 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +18,9 @@ from typing import NamedTuple
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.sweep.plan import Plan
-from tgdp.sweep.slurm.groups import Group, choose, config_text, make_groups, make_jobs
+from tgdp.sweep.slurm.groups import Chosen, Group, choose, config_text, make_groups, make_jobs
 from tgdp.sweep.slurm.jobs import JobRecord, StageName, append
+from tgdp.sweep.slurm.marks import FACTS_FILE, cancel_unnoted, mark_of
 from tgdp.sweep.slurm.profile import Profile
 from tgdp.sweep.slurm.sbatch import script_text, submit_jobs
 from tgdp.sweep.slurm.script import Asked, parameters
@@ -82,7 +83,7 @@ class _Order:
     snapshot: Snapshot
 
     def words(self, step: Step, numbers: dict[Key, str]) -> dict[str, object]:
-        mark = f"tgdp {self.folder.name} {step.key}"
+        mark = mark_of(self.folder, step.key)
         waits, limit = step.dependency(numbers), at_once(self.groups, self.profile)
         asked = Asked(self.sweep, step.key.stage, mark, waits, limit)
         return parameters(self.profile, asked, self.snapshot.folder)
@@ -110,15 +111,16 @@ def submit(
     try:
         with FileLock(root / "lock", timeout=LOCK_PATIENCE_S):
             # Under the lock: what another launch submitted just now is seen.
-            free, taken = choose(plan.todo())
-            if not free:
-                return Submission(None, (), taken, Snapshot(None))
+            cancel_unnoted(root)
+            chosen = choose(plan.todo())
+            groups = _groups(chosen, profile, largest)
+            if not groups:
+                return Submission(None, (), chosen.taken, Snapshot(None))
             folder = root / _stamp()
-            groups = make_groups(free, _largest(profile, largest))
             order = _Order(plan.sweep.name, groups, profile, folder, take(results))
             folder.mkdir(mode=PRIVATE)
-            _describe(order)
-            return Submission(folder, _submit_all(order, stages), taken, order.snapshot)
+            _describe(order, {})
+            return Submission(folder, _submit_all(order, stages), chosen.taken, order.snapshot)
     except Timeout as error:
         raise UserError(
             f"{root / 'lock'}: another launch has been submitting for {LOCK_PATIENCE_S} s; "
@@ -139,7 +141,7 @@ def scripts(plan: Plan, profile: Profile, results: Path, largest: int) -> list[t
         UserError: git fails.
     """
     folder = results.resolve() / FOLDER / _stamp()
-    groups = make_groups(choose(plan.todo()).free, _largest(profile, largest))
+    groups = _groups(choose(plan.todo()), profile, largest)
     order = _Order(plan.sweep.name, groups, profile, folder, look(results))
     shown: list[tuple[str, str]] = []
     numbers: dict[Key, str] = {}
@@ -151,9 +153,10 @@ def scripts(plan: Plan, profile: Profile, results: Path, largest: int) -> list[t
     return shown
 
 
-def _largest(profile: Profile, largest: int) -> int:
+def _groups(chosen: Chosen, profile: Profile, largest: int) -> list[Group]:
     # `afterany` has no form that goes element by element, so a chain is of jobs without an array.
-    return 1 if profile.requeue == "chain" else largest
+    largest = 1 if profile.requeue == "chain" else largest
+    return [*chosen.behind, *make_groups(chosen.free, largest)]
 
 
 def _submit_all(order: _Order, stages: Stages) -> tuple[Submitted, ...]:
@@ -165,6 +168,7 @@ def _submit_all(order: _Order, stages: Stages) -> tuple[Submitted, ...]:
         names = tuple(run.cell.signature for run in step.group.runs)
         done.append(Submitted(step.key.stage, jobs, names, step.dependency(numbers)))
         numbers[step.key] = done[-1].number
+        _describe(order, numbers)
     return tuple(done)
 
 
@@ -202,7 +206,8 @@ def _note(order: _Order, step: Step, jobs: Sequence[str]) -> None:
         (planned.run.log / job).symlink_to(folder / job)
 
 
-def _describe(order: _Order) -> None:
+def _describe(order: _Order, numbers: Mapping[Key, str]) -> None:
+    """Write down what this is, and which of its jobs are noted with their runs."""
     facts = {
         "sweep": order.sweep,
         "profile": order.profile.model_dump(mode="json", exclude_unset=True),
@@ -210,8 +215,9 @@ def _describe(order: _Order) -> None:
         "snapshot": str(order.snapshot.folder) if order.snapshot.folder else None,
         "commit": order.snapshot.commit,
         "submitted": time.time(),
+        "jobs": {str(key): number for key, number in numbers.items()},
     }
-    write_whole(order.folder / "submission.json", json.dumps(facts, indent=1))
+    write_whole(order.folder / FACTS_FILE, json.dumps(facts, indent=1))
 
 
 def _stamp() -> str:
