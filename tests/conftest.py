@@ -25,6 +25,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # child inherits that: the tests that send it would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest.register_assert_rewrite("tests.backend_contract", "tests.backend_place")
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 MakePrepared = Callable[..., Path]

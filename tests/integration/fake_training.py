@@ -1,6 +1,8 @@
-"""A stand-in for training that does nothing, for tests of the queue.
+"""A stand-in for training that does nothing, for tests of queues and of clusters.
 
-What it does is ruled by the environment, which reaches the jobs through submitit:
+What it does is ruled by orders. One in the environment (FAKE_HOLD=1) holds for the jobs of a
+launch, which submitit hands on; one in a file (`orders/hold`, beside the trace) holds for all jobs,
+and may come or go while they work.
 
     FAKE_TRACE   file that gets a line when a run begins and one when it ends
     FAKE_FAIL    mask ratio that fails
@@ -9,12 +11,15 @@ What it does is ruled by the environment, which reaches the jobs through submiti
     FAKE_LINGER  an evaluation and a probe wait until asked to stop
     FAKE_UNLABELLED  probe that fails, for example `probe-linear-av`
     FAKE_DIE     mask ratio whose process kills itself
-    FAKE_HOLD    wait after step 3 until asked to stop
+    FAKE_HOLD    wait after step 3 until asked to stop, or while the file is there; 1, or a ratio
     FAKE_MEET    begin no step before so many runs have begun
     FAKE_DEAF    wait after step 3 whatever is asked
+
+Of several ranks only the first does anything.
 """
 
 import json
+import logging
 import os
 import signal
 import time
@@ -25,19 +30,32 @@ from typing import Any
 
 from tgdp.config import Config
 from tgdp.evaluation.probe.settings import Kind, Modality, ProbeSettings
+from tgdp.sweep.stages import Stage, Stages
+from tgdp.training.ranks import find_meeting
 from tgdp.training.run_directory import RunDirectory
 
 Prober = Callable[[Kind, Modality, str, str], dict[str, Any] | None]
 
+log = logging.getLogger(__name__)
+
 STEP_S = 0.02
 HELD_AT = 3
 
+STAGES = Stages(
+    Stage("fake_training:train", "trained"),
+    Stage("fake_training:evaluate"),
+    Stage("fake_training:open_prober", is_probing=True),
+)
+
 
 def train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    if not _is_first():
+        return True
     ratio = config.contrastive.mask.ratio
     _trace("begin", run)
+    log.info("trains ratio %s", ratio)
     try:
-        if os.environ.get("FAKE_FAIL") == str(ratio):
+        if _ordered("fail") == str(ratio):
             raise ValueError(f"ratio {ratio} is not to be\nand here are details")
         return _train(run, config, should_stop)
     finally:
@@ -46,12 +64,13 @@ def train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) ->
 
 def _train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
     first, total = run.status().step, config.training.steps or 0
-    while _begun() < int(os.environ.get("FAKE_MEET", "0")):
+    ratio = str(config.contrastive.mask.ratio)
+    while _begun() < int(_ordered("meet") or 0):
         time.sleep(STEP_S)
     for step in range(first + 1, total + 1):
-        while os.environ.get("FAKE_HOLD") and step > HELD_AT and not should_stop():
+        while step > HELD_AT and _ordered("hold") in ("1", ratio) and not should_stop():
             time.sleep(STEP_S)
-        while os.environ.get("FAKE_DEAF") and step > HELD_AT:
+        while step > HELD_AT and _ordered("deaf"):
             time.sleep(STEP_S)
         if should_stop():
             return False
@@ -59,19 +78,21 @@ def _train(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -
         status = replace(run.status(), step=step, total_steps=total, loss=1.0 / step)
         run.set_status(replace(status, saved=step))
         run.append({"kind": "metric", "step": step, "values": {"train/loss/total": 1.0 / step}})
-        if os.environ.get("FAKE_DIE") == str(config.contrastive.mask.ratio):
+        if _ordered("die") == ratio:
             os.kill(os.getpid(), signal.SIGKILL)
     return True
 
 
 def evaluate(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
+    if not _is_first():
+        return True
     ratio = config.contrastive.mask.ratio
     _trace("evaluate", run)
-    while os.environ.get("FAKE_LINGER") and not should_stop():
+    while _ordered("linger") and not should_stop():
         time.sleep(STEP_S)
-    if os.environ.get("FAKE_BLIND") == str(ratio):
+    if _ordered("blind") == str(ratio):
         raise ValueError(f"nothing to see of {ratio}")
-    if os.environ.get("FAKE_FAINT") == str(ratio):
+    if _ordered("faint") == str(ratio):
         os.kill(os.getpid(), signal.SIGKILL)
     if should_stop():
         return False
@@ -86,11 +107,11 @@ def open_prober(run: RunDirectory, config: Config, should_stop: Callable[[], boo
     def measure(kind: Kind, modality: Modality, train: str, test: str) -> dict[str, Any] | None:
         ratio, name = config.contrastive.mask.ratio, f"probe-{kind}-{modality}"
         _trace(name, run)
-        while os.environ.get("FAKE_LINGER") and not should_stop():
+        while _ordered("linger") and not should_stop():
             time.sleep(STEP_S)
-        if os.environ.get("FAKE_UNLABELLED") == name:
+        if _ordered("unlabelled") == name:
             raise ValueError(f"no labels for {name}")
-        if os.environ.get("FAKE_FAINT") == f"{name}/{ratio}":
+        if _ordered("faint") == f"{name}/{ratio}":
             os.kill(os.getpid(), signal.SIGKILL)
         if should_stop():
             return None
@@ -108,6 +129,20 @@ def open_prober(run: RunDirectory, config: Config, should_stop: Callable[[], boo
         }
 
     return measure
+
+
+def _ordered(word: str) -> str:
+    if given := os.environ.get(f"FAKE_{word.upper()}"):
+        return given
+    try:
+        return (Path(os.environ["FAKE_TRACE"]).parent / "orders" / word).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _is_first() -> bool:
+    meeting = find_meeting()
+    return meeting is None or meeting.ranks.is_first
 
 
 def _begun() -> int:

@@ -25,10 +25,11 @@ from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
 
 SWEEP = Sweep(
     name="toy", title="Toy", question="Does the queue work?", source="none", metrics=RETRIEVAL,
-    variants=tuple(Variant(str(r), {"contrastive.mask.ratio": r}) for r in (0.0, 0.25, 0.65)),
-    seeds=(0,),
+    variants=tuple(Variant(str(r), {"contrastive.mask.ratio": r}) for r in RATIOS), seeds=(0,),
 )
 '''
+
+RATIOS = (0.0, 0.25, 0.65)
 
 
 @dataclass
@@ -42,6 +43,29 @@ class Bench:
     def results(self) -> Path:
         """Where the runs are kept."""
         return self.folder / "results"
+
+    def prepare(self, ratios: tuple[float, ...] = RATIOS) -> None:
+        """Write the sweep, a row for each mask ratio, and data to train on."""
+        self.rows(ratios)
+        (self.folder / "orders").mkdir()
+        (self.folder / "data").mkdir()
+        card = {"format": "tgdp-shards", "version": 1, "name": "toy", "fingerprint": "0" * 16}
+        card |= {"num_frames": 16, "sample_rate": 16000}
+        card |= {"splits": {"train": 64, "retrieval": 32, "probe_train": 8, "probe_test": 8}}
+        card |= {"settings": {}, "num_failures": 0}
+        (self.folder / "data" / "dataset.json").write_text(json.dumps(card))
+
+    def rows(self, ratios: tuple[float, ...]) -> None:
+        """Write the sweep, a row for each mask ratio."""
+        (self.folder / "toy.py").write_text(SWEEP.replace("RATIOS", str(ratios)))
+
+    def order(self, word: str, value: object = 1) -> None:
+        """Order something of all jobs, as `fake_training` says what there is."""
+        (self.folder / "orders" / word).write_text(str(value))
+
+    def relent(self, word: str) -> None:
+        """Take an order back."""
+        (self.folder / "orders" / word).unlink()
 
     def start(
         self,
@@ -70,6 +94,12 @@ class Bench:
         process = self.start(*words, **environment)  # type: ignore[arg-type]
         return end(process)
 
+    def kill_all(self) -> None:
+        """Kill the launches that are still there."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
+
     def runs(self) -> list[RunDirectory]:
         """Return every run directory."""
         return [RunDirectory(path) for path in sorted(self.results.glob("runs/*"))]
@@ -96,6 +126,10 @@ class Bench:
         """Return how often the evaluation of each run was begun."""
         return Counter(run for _, word, run, _ in self.trace() if word == "evaluate")
 
+    def steps(self, run: RunDirectory) -> list[int]:
+        """Return the step of every metric event of a run."""
+        return [event["step"] for event in run.events() if event["kind"] == "metric"]
+
     def most_at_once(self) -> int:
         """Return how many jobs were at work together."""
         level = most = 0
@@ -105,32 +139,28 @@ class Bench:
         return most
 
 
-def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=PATIENCE_S)
+def end(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=patience_s)
     return process.returncode, output
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def wait_for(
+    condition: Callable[[], object],
+    found: Callable[[], object] = lambda: "waited in vain",
+    patience_s: float = PATIENCE_S,
+) -> None:
+    deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, found()
         time.sleep(0.05)
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    (tmp_path / "toy.py").write_text(SWEEP)
-    (tmp_path / "data").mkdir()
-    card = {"format": "tgdp-shards", "version": 1, "name": "toy", "fingerprint": "0" * 16}
-    card |= {"num_frames": 16, "sample_rate": 16000}
-    card |= {"splits": {"train": 64, "retrieval": 32, "probe_train": 8, "probe_test": 8}}
-    card |= {"settings": {}, "num_failures": 0}
-    (tmp_path / "data" / "dataset.json").write_text(json.dumps(card))
     bench = Bench(tmp_path, [])
+    bench.prepare()
     yield bench
-    for process in bench.started:
-        process.kill()
-        process.communicate()
+    bench.kill_all()
     # What was left behind by a killed sweep ends by itself; the folder must outlive it.
     wait_for(lambda: not bench.status_of("running"))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_training import STAGES
 from testbed_session import Testbed
 
+from tests.integration.fake_training import STAGES
 from tgdp.cli.sweep_run import Wanted
 from tgdp.cli.sweep_slurm import on_slurm
 from tgdp.cli.sweep_start import Where
@@ -18,16 +18,21 @@ from tgdp.sweep.resolve import Words, resolve_base
 from tgdp.sweep.slurm import jobs
 from tgdp.training.run_directory import RunDirectory
 
+INTEGRATION = Path(__file__).parents[1] / "integration"
+"""Where the stand-in for training is."""
+
 STEPS = 8
 
 RATIOS = (0.0, 0.25)
 
-PROFILE = """\
+SIGNAL_AHEAD_S = 60
+
+PROFILE = f"""\
 partition: main
 cpus: 1
 memory: 500M
 walltime: 30
-signal_ahead: 60
+signal_ahead: {SIGNAL_AHEAD_S}
 """
 
 
@@ -47,13 +52,9 @@ class ClusterSweep:
         self.sweep = Sweep("toy", "Toy", "Does it work?", "none", rows, RETRIEVAL, seeds=(0,))
         self.words = Words(data=_data(folder), assignments=(f"training.steps={STEPS}",))
 
-    def profile(self, text: str = "", base: str = PROFILE) -> None:
+    def profile(self, text: str = "") -> None:
         """Write the profile `own`; fields in the text come on top of the usual ones."""
-        path = self.folder / "profiles" / "own.yaml"
-        path.parent.mkdir(exist_ok=True)
-        given = {line.partition(":")[0] for line in text.splitlines()}
-        kept = [line for line in base.splitlines() if line.partition(":")[0] not in given]
-        path.write_text("\n".join((*kept, text)) + "\n")
+        write_profile(self.folder, text)
 
     def submit(self, **fields: Any) -> int:
         """Do what `tgdp-sweep run toy.py --cluster slurm --profile own` does."""
@@ -75,7 +76,22 @@ class ClusterSweep:
 
     def go(self) -> None:
         """Let the training go on after the step at which it waits."""
-        (self.folder / "go").touch()
+        (self.folder / "orders" / "hold").unlink(missing_ok=True)
+
+    def slow_start(self, begins: Path, goes: Path) -> None:
+        """Let python wait in every job before it does anything.
+
+        Args:
+            begins: File that is made when it begins to wait.
+            goes: File for which it waits.
+        """
+        lines = (
+            f"open({str(begins)!r}, 'w')\nwhile not os.path.exists({str(goes)!r}): time.sleep(0.1)"
+        )
+        code = self.folder / "slow"
+        code.mkdir()
+        (code / "sitecustomize.py").write_text(f"import os, time\n{lines}\n")
+        self.profile(f"environment: {{PYTHONPATH: '{code}:{INTEGRATION}'}}")
 
     def steps(self, run: RunDirectory) -> list[int]:
         """Return the step of every metric event of a run."""
@@ -84,12 +100,28 @@ class ClusterSweep:
     def prepare(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Set the environment that the command and its jobs need."""
         monkeypatch.setenv("TGDP_PROFILES", str(self.folder / "profiles"))
-        monkeypatch.setenv("FAKE_FOLDER", str(self.folder))
-        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        monkeypatch.setenv("FAKE_TRACE", str(self.folder / "trace.txt"))
+        monkeypatch.setenv("PYTHONPATH", str(INTEGRATION))
+        (self.folder / "orders").mkdir()
+        (self.folder / "orders" / "hold").write_text("1")
         self.profile()
         if self.bed is not None:
             for name, value in self.bed.cluster.environment().items():
                 monkeypatch.setenv(name, value)
+
+
+def write_profile(folder: Path, text: str = "") -> None:
+    """Write the profile `own`; fields in the text come on top of the usual ones.
+
+    Args:
+        folder: Its folder of profiles is named by TGDP_PROFILES.
+        text: Fields, a line each.
+    """
+    path = folder / "profiles" / "own.yaml"
+    path.parent.mkdir(exist_ok=True)
+    given = {line.partition(":")[0] for line in text.splitlines()}
+    kept = [line for line in PROFILE.splitlines() if line.partition(":")[0] not in given]
+    path.write_text("\n".join((*kept, text)) + "\n")
 
 
 def settled(run: RunDirectory, states: str, patience_s: float = 90) -> str:

@@ -67,6 +67,21 @@ class Testbed:
         """Wait until a job is as it should be."""
         wait_for(lambda: self.state(job) == state, patience_s, lambda: self.state(job))
 
+    def end_at(self, job: str, at: float) -> None:
+        """Let the walltime of a job end at a Unix time, which limits of whole minutes do not say.
+
+        SLURM sees it at its next look at all limits, which is every 30 s.
+        """
+        word = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at))
+        self.ask("scontrol", "update", f"jobid={job}", f"EndTime={word}")
+
+    def empty(self) -> None:
+        """Cancel what a test has left in the queue, and wait until it is gone."""
+        left = self.ask("squeue", "--noheader", "--format=%A").split()
+        if left:
+            self.run("scancel", *left)
+            wait_for(lambda: not self.ask("squeue", "--noheader", "--format=%A").split())
+
     def pids(self) -> dict[str, int]:
         """Return the processes that its records name."""
         records = (self.cluster.folder / "pids").glob("*.json")
