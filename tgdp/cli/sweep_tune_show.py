@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tgdp.sweep.tune.book import Book, counted
 from tgdp.sweep.tune.declare import Choice, Parameter
 from tgdp.sweep.tune.live import Wish
-from tgdp.sweep.tune.rows import short_names, told, word
+from tgdp.sweep.tune.rows import point_words, told, word
 from tgdp.sweep.tune.space import grid_size
 from tgdp.sweep.tune.storage import place
 from tgdp.sweep.tune.task import Task
@@ -45,19 +45,18 @@ def best_table(task: Task, book: Book) -> "Table":
     from rich.table import Table
 
     study, trials = task.study, book.trials()
-    names = short_names(study.keys)
     title = "Pareto front" if len(study.objectives) > 1 else "Best trial"
     table = Table(title=f"{title} of {task.name}", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("trial", "run", *(one.quantity for one in study.objectives)):
-        table.add_column(name, justify="left" if name in {"trial", "run"} else "right")
-    for key in study.keys:
-        table.add_column(names[key].replace(".", ".\n", 1), justify="right")
+        is_name = name in {"trial", "run"}
+        table.add_column(name, justify="left" if is_name else "right", no_wrap=True)
+    table.add_column("where it lies", overflow="fold")
     for number in book.best():
         trial = trials[number]
         pairs = zip(study.objectives, trial.values, strict=True)
         values = [told(one.quantity, value) for one, value in pairs]
-        point = [escape(word(trial.point[key])) for key in study.keys]
-        table.add_row(f"{trial.label}{' *' * trial.imported}", trial.run, *values, *point)
+        where = escape(point_words(trial.point))
+        table.add_row(f"{trial.label}{' *' * trial.imported}", trial.run, *values, where)
     if any(trials[number].imported for number in book.best()):
         table.caption = "* a run of a sweep, imported"
         table.caption_justify = "left"
