@@ -114,7 +114,7 @@ def work_through(task: Task, number: int) -> Book:
         values = worth(trial.point)
         excess = {one.name: one.excess(values[1]) for one in task.study.constraints}
         if index == 3:
-            book.note(trial.number, "pruning", 12)
+            book.note(trial.number, "pruning", 1)
             book.prune(trial.number, {1: 0.1})
         elif index == 4:
             book.fail(trial.number, "ValueError: a | b")

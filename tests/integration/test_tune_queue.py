@@ -35,9 +35,8 @@ def test_a_grid_is_run_and_the_trial_that_falls_behind_is_pruned(bench: StudyBen
     pruned = bench.trials()[4]
     assert pruned.point == {"contrastive.mask.ratio": 0.05}
     # Judged from its second epoch on; it waits after its third.
-    assert pruned.pruning is not None
-    assert 8 <= pruned.pruning <= 12
-    assert f"t004: pruned at step {pruned.pruning}" in output
+    assert pruned.pruning in {2, 3}
+    assert f"t004: pruned after epoch {pruned.pruning}" in output
     assert "FIGURE" in output
 
     before = bench.begun()

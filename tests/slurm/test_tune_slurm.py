@@ -57,7 +57,7 @@ def test_trials_are_jobs_and_one_that_falls_behind_is_cancelled(
     assert bench.states() == {"complete": 4, "pruned": 1}
     assert bench.runs() == {"done": 4, "interrupted": 1}
     assert "2 trials at once, profile 'own'." in output
-    assert "t004: pruned at step" in output
+    assert "t004: pruned after epoch" in output
 
     pruned = next(run for run in runs(bench) if not run.result_file.exists())
     for record in jobs.read(pruned):

@@ -1,6 +1,8 @@
 """`tgdp-sweep tune` as it is typed: looking, refusals, data for programs."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,30 @@ def test_values_are_read_as_people_do() -> None:
     assert told("retrieval/x/a2v/r5", 0.5) == "50.0 %"
     assert told("retrieval/x/a2v/medr", 3.0) == "3"
     assert told("hours", 0.25) == "0.25 h"
+
+
+LOOK = """
+import json, sys
+from tgdp.cli.sweep import main
+try:
+    main()
+except SystemExit:
+    heavy = {"torch", "timm", "mlflow", "optuna", "submitit", "pandas", "sklearn", "matplotlib"}
+    print("LOADED", sorted(heavy & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("--dry-run",), ("--json",), ("--dry-run", "--prune")]
+)
+def test_looking_at_a_new_study_loads_nothing_heavy(folder: Path, words: tuple[str, ...]) -> None:
+    places = [str(folder / "toy.py"), "--data", str(folder / "data")]
+    places += ["--set", "training.batch_size=16", "--results", str(folder / "results")]
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, "tune", *places, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.endswith("LOADED []\n"), done.stdout + done.stderr
+    assert not (folder / "results").exists()

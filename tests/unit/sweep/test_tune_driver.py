@@ -242,7 +242,7 @@ def test_what_falls_behind_is_pruned_and_what_does_not_is_left(
     states = [trial.state for trial in open_book(task).trials()]
     assert states == ["complete"] * 4 + ["pruned", "complete"]
     assert workers.ended == [task.cell(0, slow.point).signature]
-    assert open_book(task).trials()[slow.number].pruning == 12
+    assert open_book(task).trials()[slow.number].pruning == 3
     # The sampler goes on with what was pruned.
     open_book(task).ask()
 

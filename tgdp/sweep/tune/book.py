@@ -34,7 +34,7 @@ class Trial:
         values: Of the objectives; none unless it came to its end.
         run: Signature of its run.
         imported: Whether its run was there before.
-        pruning: Step at which it was decided to prune it; None where it was not.
+        pruning: Epoch after which it was decided to prune it; None where it was not.
         error: Why it failed or was refused.
         excess: By how much each constraint is broken.
     """

@@ -195,5 +195,7 @@ class Driver:
     def _prune(self) -> None:
         for live in self._judge.to_prune(self._live, self._book.trials()):
             live.is_pruned = True
-            self._book.note(live.trial.number, PRUNING, live.work.status.step)
+            curve = self._curves.of(live.planned.run, live.planned.cell.config)
+            # Before the job is told: whoever finds it stopped must know why.
+            self._book.note(live.trial.number, PRUNING, max(curve))
             self._workers.end(live.planned.cell.signature)

@@ -34,7 +34,7 @@ def _row(task: Task, trial: Trial, best: Sequence[int]) -> dict[str, Any]:
         "params": dict(trial.point),
         "values": dict(zip(names, trial.values, strict=False)),
         "excess": dict(trial.excess),
-        "pruned_at": trial.pruning,
+        "pruned_after_epoch": trial.pruning,
         "error": trial.error,
     }
 

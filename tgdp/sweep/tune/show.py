@@ -140,8 +140,9 @@ def ending(task: Task, trial: Trial) -> str:
         said = [f"{one.quantity} {told(one.quantity, value)}" for one, value in pairs]
         said += [f"breaks {name}" for name, excess in trial.excess.items() if excess > 0]
         return f"{trial.state}, {', '.join([*said, point_words(trial.point)])}"
-    why = f"at step {trial.pruning}" if trial.state == "pruned" else trial.error
-    return f"{trial.state} {why}" if trial.state == "pruned" else f"{trial.state}: {why}"
+    if trial.state == "pruned":
+        return f"pruned after epoch {trial.pruning}, {point_words(trial.point)}"
+    return f"{trial.state}: {trial.error}"
 
 
 def _word(live: Live) -> str:
