@@ -111,7 +111,14 @@ class Job:
 
     def _attempt(self, run: RunDirectory, former: Status, stop: StopRequest) -> State:
         started = time.monotonic()
-        _announce(run, former, self.config)
+        try:
+            _announce(run, former, self.config)
+        except OSError as error:
+            # Before anything could be written there: no event tells of it, but the status does.
+            keep_traceback(run)
+            attempt, said = former.attempt + 1, _one_line(error)
+            run.set_status(replace(former, state="failed", attempt=attempt, error=said))
+            return "failed"
         ending = self._work(run, stop)
         _settle(run, ending, former.seconds + time.monotonic() - started)
         return ending.state

@@ -96,10 +96,14 @@ class Life:
 
     @property
     def current(self) -> Held | None:
-        """The job that says where it is: one that runs, else one that waits, else the newest."""
+        """The job that says where it is: a running one, else a waiting one, else the last that ran.
+
+        The evaluation of a run that did not come to its end is cancelled without having run.
+        """
         active = [held for held in self.jobs if held.job is not None and held.job.is_active]
         running = [held for held in active if held.job and held.job.state not in WAITING]
-        return next(iter(running or active or self.jobs[-1:]), None)
+        ran = [held for held in self.jobs if held.job is not None and held.job.elapsed_s]
+        return next(iter(running or active or ran[-1:] or self.jobs[-1:]), None)
 
     @property
     def gpu_s(self) -> float:
@@ -179,7 +183,8 @@ def _cause(status: Status, over: Sequence[SchedulerJob]) -> Cause:
         return "oom"
     if not over:
         return "failed" if status.state == "failed" else ""
-    newest = max(over, key=lambda job: job.end or job.start or 0.0)
+    ran = [job for job in over if job.elapsed_s] or over
+    newest = max(ran, key=lambda job: job.end or job.start or 0.0)
     if newest.out_of_memory:
         return "oom"
     if newest.exit_code == LEFT and newest.state == "FAILED":

@@ -55,6 +55,17 @@ def test_an_error_is_one_line_in_the_status_and_whole_in_the_log(make_job) -> No
     assert states(run) == ["running", "failed"]
 
 
+def test_a_run_whose_events_cannot_be_written_has_failed(make_job) -> None:
+    run, job = make_job(finish)
+    run.events_file.mkdir(parents=True)
+    assert job() == "failed"
+    assert (run.status().state, run.status().attempt) == ("failed", 1)
+    assert "IsADirectoryError" in run.status().error
+    assert "events.jsonl" in (run.log / "error.txt").read_text()
+    run.events_file.rmdir()
+    assert make_job(finish)[1]() == "done"
+
+
 def test_an_error_the_user_can_mend_is_said_without_its_type(make_job) -> None:
     def fail(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) -> bool:
         raise UserError("no such folder")
