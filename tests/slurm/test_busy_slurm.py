@@ -38,10 +38,11 @@ class Busy:
         self.folder = folder
 
     def fail(self, name: str, times: int, is_taken: bool = False) -> None:
-        """Let a command fail some times; what it was to do is done if only its answer is lost."""
+        """Let a command fail some times; if `sbatch` is taken, only its answer is lost."""
         self.folder.mkdir(exist_ok=True)
         real = shutil.which(name, path=os.environ["PATH"].partition(os.pathsep)[2])
-        first = f'{real} "$@" > {self.folder}/answer' if is_taken else ""
+        # Held, so that what is to be cancelled does not end by itself.
+        first = f'{real} --hold "$@" > {self.folder}/answer' if is_taken else ""
         left, path = self.folder / f"{name}.left", self.folder / name
         left.write_text("once more\n" * times)
         path.write_text(FAILING.format(left=left, real=real, first=first, name=name))

@@ -11,7 +11,7 @@ from cluster_sweep import SIGNAL_AHEAD_S, write_profile
 from testbed_session import Testbed
 
 from tests.backend_contract import ALL_STEPS, ProcessContract, names
-from tests.backend_place import Place
+from tests.backend_place import PATIENCE_S, Place
 from tgdp.sweep.slurm import jobs
 from tgdp.training.run_directory import RunDirectory
 
@@ -47,6 +47,12 @@ class Slurm(Place):
     def tell_to_go(self, run: RunDirectory) -> None:
         """Bring the end of its walltime so near that SLURM sends the signal."""
         self.bed.end_at(self.job_of(run), time.time() + SIGNAL_AHEAD_S)
+
+    def until_held(self) -> None:
+        """Wait until the commands have submitted, and the runs wait where they are held."""
+        for process in self.started:
+            process.wait(PATIENCE_S)
+        super().until_held()
 
     def strays(self) -> set[str]:
         """Return the jobs in the queue that are not noted with a run."""
