@@ -13,6 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from study_bench import StudyBench, end, wait_for
 
+from tests.lives import call
+from tgdp.training.run_directory import RunDirectory
+
 pytestmark = pytest.mark.slow
 
 
@@ -89,6 +92,17 @@ def test_a_trial_that_fails_stops_no_other(bench: StudyBench) -> None:
     assert code == 0, output
     assert bench.states() == {"complete": 4, "failed": 1}
     assert "t002 failed: ValueError: ratio 0.4 is not to be (tgdp-sweep logs toy/t002@0)" in output
+
+
+def test_a_trial_that_is_cancelled_saves_and_is_failed(bench: StudyBench) -> None:
+    process = bench.start("--trials", "2", "--jobs", "1", FAKE_HOLD="1")
+    wait_for(bench.held(1))
+    call(bench.results, "cancel", "toy/t000@0", "--yes")
+    wait_for(lambda: bench.states() == {"failed": 1, "running": 1})
+    process.terminate()
+    assert end(process)[0] == 130
+    first = RunDirectory(bench.results / "runs" / bench.trials()[0].run).status()
+    assert (first.state, first.saved) == ("interrupted", 4)
 
 
 def test_in_this_process_a_study_comes_to_the_same(bench: StudyBench) -> None:

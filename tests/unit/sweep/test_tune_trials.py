@@ -12,11 +12,12 @@ from tests.study_runs import (
     gridded,
     study,
     task_of,
+    worth,
     write_run,
 )
 from tgdp.config import override, signature
 from tgdp.errors import UserError
-from tgdp.sweep.tune.declare import Choice, Constraint, Objective
+from tgdp.sweep.tune.declare import Choice, Constraint, Objective, Study
 from tgdp.sweep.tune.measure import Measured, measure
 from tgdp.sweep.tune.opening import open_book
 from tgdp.sweep.tune.past import bring, importable
@@ -75,6 +76,22 @@ def test_infeasible_trials_are_neither_best_nor_on_the_front(tmp_path: Path) -> 
     assert book.best() == [1, 3]
     # Read back by another command, they are the same.
     assert open_book(task).trials() == book.trials()
+
+
+@pytest.mark.parametrize("declared", [study(), constrained()], ids=["one", "several"])
+def test_the_sampler_goes_on_with_pruned_trials(tmp_path: Path, declared: Study) -> None:
+    task = task_of(declared, tmp_path)
+    book = open_book(task)
+    # After ten of them points are no longer drawn by chance.
+    for index in range(12):
+        trial = book.ask()
+        values = worth(trial.point)[: len(declared.objectives)]
+        if index < 3:
+            book.prune(trial.number, {1: 0.01 * index, 2: 0.02})
+        else:
+            book.complete(trial.number, Measured(values, {}))
+    assert book.ask().point.keys() == set(declared.keys)
+    assert [trial.values for trial in book.trials()[:3]] == [()] * 3
 
 
 def test_trials_that_are_refused_or_imported_do_not_count(tmp_path: Path) -> None:
