@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from cluster_sweep import settled, write_profile
 from testbed_session import Testbed
 
@@ -18,10 +19,11 @@ from tgdp.cli.sweep_run import Wanted
 from tgdp.cli.sweep_slurm import on_slurm
 from tgdp.cli.sweep_start import Where
 from tgdp.cli.train_run import ONE_RUN
-from tgdp.config import dump
+from tgdp.config import Config, dump
 from tgdp.sweep.job import Job
 from tgdp.sweep.slurm import jobs
 from tgdp.training import checkpoint
+from tgdp.training.learner import build_learner
 from tgdp.training.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
@@ -70,6 +72,7 @@ def test_two_nodes_with_two_tasks_each_train_as_one_process(
     assert ranks == {f"{train.job}_{rank}_log.out" for rank in range(RANKS)}
     assert [path.name for path in (asked.results / "runs").iterdir()] == [run.name]
     assert max(_apart(run, alone).values()) <= LIMIT, _apart(run, alone)
+    assert _moved(run, config) > 10 * LIMIT
 
 
 def _apart(run: RunDirectory, other: RunDirectory) -> dict[str, float]:
@@ -84,6 +87,14 @@ def _apart(run: RunDirectory, other: RunDirectory) -> dict[str, float]:
     steps = zip(*losses, strict=True)
     found["losses"] = max(abs(a[name] - b[name]) for a, b in steps for name in {**a, **b})
     return found
+
+
+def _moved(run: RunDirectory, config: Config) -> float:
+    """Return how far the weights are from where they began."""
+    stored = checkpoint.load_newest(run.checkpoints)
+    assert stored is not None
+    first = build_learner(config, torch.device("cpu")).student.state_dict()
+    return difference(known(stored["student"]), known(first))
 
 
 def _losses(values: dict[str, float]) -> dict[str, float]:
