@@ -121,7 +121,6 @@ class ClusterWorkers:
         for run in runs:
             run.is_new = False
             run.quiet = 0
-            run.submitted_at = run.planned.status.step
         self._next_look = 0.0
 
     def _look(self, runs: list[_Followed]) -> None:
@@ -160,7 +159,7 @@ class ClusterWorkers:
         gets_on = life.status.step > run.submitted_at and life.cause not in {"cancelled", "oom"}
         if gets_on:
             run.planned = self._task.planned(run.planned.cell)
-            run.is_new = True
+            run.is_new, run.submitted_at = True, life.status.step
             return
         why = life.cause or "their logs say why"
         run.work = Work("over", life.status, f"its jobs ended before it was done ({why})")
