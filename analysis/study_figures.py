@@ -25,6 +25,9 @@ NAMES = {
     "peak_memory_gib": "peak memory (GiB)",
 }
 
+MARGIN = 0.05
+"""Of a key's range, left free at both ends."""
+
 ROOM = (0.09, 0.06)
 """Of the axes, that the name of a trial takes."""
 
@@ -144,6 +147,10 @@ def _slice(axes: Axes, report: StudyReport, parameter: Parameter, first: Objecti
         axes.set_xlim(-0.5, len(words) - 0.5)
         return
     _dots(axes, report, lambda trial: trial.point[parameter.key], first)
+    # All of the space: where no trial was is to be seen too.
+    low, high = float(parameter.low), float(parameter.high)
+    room = (high / low) ** MARGIN if parameter.log else MARGIN * (high - low)
+    axes.set_xlim(*((low / room, high * room) if parameter.log else (low - room, high + room)))
     if parameter.log:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=_subs(parameter)))
