@@ -1,7 +1,7 @@
 """The end of a study: its runs into the store, its trials as tables, what they say as figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import pandas as pd
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.report.figures import drawing
+from tgdp.report.notes import LIMIT
 from tgdp.report.study_importance import Importances, importances
 from tgdp.report.study_table import markdown
 from tgdp.sweep import track
+from tgdp.sweep.track_summary import Update
 from tgdp.sweep.tune.book import Book, Trial
 from tgdp.sweep.tune.rows import rows
 from tgdp.sweep.tune.task import Task
@@ -71,8 +73,9 @@ def finish_study(task: Task, book: Book) -> Written:
         drawn = draw(report)
     except OSError as error:
         raise UserError(f"{task.results / 'figures'}: cannot write ({error.strerror})") from error
-    sync(report)
-    return Written((*written, *drawn), report.importances.notes)
+    files = (*written, *drawn)
+    sync(report, files)
+    return Written(files, report.importances.notes)
 
 
 def look(task: Task, book: Book) -> StudyReport:
@@ -81,13 +84,43 @@ def look(task: Task, book: Book) -> StudyReport:
     return StudyReport(task, trials, tuple(book.best()), importances(task, book))
 
 
-def sync(report: StudyReport) -> None:
-    """Bring the runs of a study into the store, each with the name of its trial."""
+def sync(report: StudyReport, files: Sequence[Path] = ()) -> None:
+    """Bring the runs of a study into the store, each with the name of its trial.
+
+    Args:
+        report: What the study came to.
+        files: Tables and figures, which its summary run keeps.
+    """
     named = [trial for trial in report.trials if trial.run]
-    cells = [report.task.cell(trial.number, trial.point) for trial in named]
-    if cells:
-        task = report.task
-        track.sync_sweep(task.results, task.sweep(cells), cells, task.words)
+    task = report.task
+    cells = [task.cell(trial.number, trial.point) for trial in named]
+    if not cells:
+        return
+    # Under its whole name: another study may have the same one, and rows called t000 as well.
+    sweep = replace(task.sweep(cells), name=task.name)
+    base = track.sync_sweep(task.results, sweep, cells, task.words).base
+    found = track.read(task.results).summaries
+    summary = next(one for one in found if (one.sweep, one.base) == (task.name, base))
+    note = page(report)[:LIMIT]
+    track.publish(task.results, [Update(summary, numbers(report), files, note)], {})
+
+
+def numbers(report: StudyReport) -> dict[str, float]:
+    """Return a study as metrics of its summary run: how many trials, and its best values."""
+    found = {"trials": float(len(report.trials)), "trials_measured": float(len(report.finished))}
+    best = [report.trials[number] for number in report.best]
+    for place, objective in enumerate(report.task.study.objectives):
+        reached = [trial.value(place) for trial in best]
+        if reached:
+            pick = max if objective.direction == "maximize" else min
+            name = objective.quantity.format(dataset=report.task.dataset)
+            found[f"best/{name}"] = pick(reached)
+    return found
+
+
+def page(report: StudyReport) -> str:
+    """Return a study in Markdown."""
+    return markdown(report.task, report.trials, report.best, report.importances)
 
 
 def write_tables(report: StudyReport) -> tuple[Path, ...]:
@@ -95,7 +128,7 @@ def write_tables(report: StudyReport) -> tuple[Path, ...]:
     folder, name = report.task.results / "tables", report.task.name
     texts = {
         f"{name}.csv": pd.DataFrame(flat(report)).to_csv(index=False),
-        f"{name}.md": markdown(report.task, report.trials, report.best, report.importances),
+        f"{name}.md": page(report),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from tests.study_runs import (
 from tgdp.report.study import StudyReport, draw, look, sync, write_tables
 from tgdp.sweep import track
 from tgdp.sweep.tune.declare import Study
+from tgdp.sweep.tune.measure import Measured
 from tgdp.sweep.tune.opening import open_book
 
 
@@ -138,7 +139,13 @@ def test_runs_are_in_the_store_under_the_names_of_their_trials(results: Path) ->
     trial = book.ask()
     run = write_run(task, dict(trial.point), curve=(0.1,))
     book.note(trial.number, "run", run.name)
-    sync(look(task, book))
+    book.complete(trial.number, Measured((0.2,), {}))
+    report = look(task, book)
+    for _ in range(2):  # Again changes nothing.
+        sync(report, write_tables(report))
     known = track.read(results)
-    assert known.runs[run.name].tags["tgdp.sweep.toy"] == "t000"
-    assert [summary.sweep for summary in known.summaries] == ["toy"]
+    assert known.runs[run.name].tags[f"tgdp.sweep.{task.name}"] == "t000"
+    (summary,) = known.summaries
+    assert summary.sweep == task.name
+    assert summary.metrics["best/retrieval"] == pytest.approx(0.2)
+    assert "## Best trial" in summary.tags["mlflow.note.content"]

@@ -59,6 +59,10 @@ class Trial:
         """Whether it came to its end, and has values."""
         return bool(self.values)
 
+    def value(self, objective: int) -> float:
+        """Return what it came to for one objective, counted from 0."""
+        return self.values[objective]
+
     @property
     def counts(self) -> bool:
         """Whether it is one of those that were asked for."""
