@@ -31,6 +31,10 @@ from tgdp.sweep.tune.space import check, grid, grid_size, point_of
         ),
         (lambda: study(objectives=()), "needs a space and an objective"),
         (lambda: study(objectives=(RETRIEVAL, RETRIEVAL)), "an objective stands there twice"),
+        (
+            lambda: study(constraints=(Constraint("hour", upper=1.0),)),
+            "unknown quantity of study 'toy' 'hour'. Did you mean 'hours'?",
+        ),
         (lambda: study(name="a/b"), "letters, digits"),
     ],
 )

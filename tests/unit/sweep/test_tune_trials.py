@@ -61,8 +61,9 @@ def test_what_a_run_does_not_say_is_refused_with_what_it_does(tmp_path: Path) ->
         measure(task.study, run, task.dataset)
     run.environment_file.write_text(json.dumps({"gpus": ["H100", "H100"]}))
     assert measure(task.study, run, task.dataset).values == pytest.approx((2 / 60,))
-    with pytest.raises(UserError, match=r"has no 'map'. Valid: retrieval, .*retrieval/toy/a2v/r1"):
-        measure(study(objectives=(Objective("map", "maximize"),)), run, task.dataset)
+    later = study(objectives=(Objective("retrieval/{dataset}/a2v/r5", "maximize"),))
+    with pytest.raises(UserError, match=r"has no 'retrieval/toy/a2v/r5'. Valid: retrieval, .*r1"):
+        measure(later, run, task.dataset)
 
 
 def test_infeasible_trials_are_neither_best_nor_on_the_front(tmp_path: Path) -> None:

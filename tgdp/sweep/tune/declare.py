@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tgdp.errors import UserError
+from tgdp.errors import UserError, unknown_name
+from tgdp.sweep import declare
 
 Number = int | float
 
@@ -12,6 +13,12 @@ Scalar = bool | int | float | str | None
 """What a choice may be; optuna's storages keep nothing else."""
 
 Direction = Literal["maximize", "minimize"]
+
+RETRIEVAL = "retrieval"
+HOURS, GPU_HOURS, MEMORY = "hours", "gpu_hours", "peak_memory_gib"
+
+QUANTITIES = (RETRIEVAL, HOURS, GPU_HOURS, MEMORY, *(one.key for one in declare.RETRIEVAL))
+"""What a study may ask of a run."""
 
 ROUNDING = 1e-8
 """A value that is so close to one of a stepped range is that one."""
@@ -137,8 +144,9 @@ class Objective:
     """What is sought.
 
     Attributes:
-        quantity: `retrieval` (mean of A->V and V->A R@1), `hours`, `gpu_hours`, `peak_memory_gib`,
-            or the name of a metric of `result.json`, with `{dataset}` for the name of the data.
+        quantity: One of `QUANTITIES`: `retrieval` (mean of A->V and V->A R@1), `hours`,
+            `gpu_hours`, `peak_memory_gib`, or a metric of `result.json`, with `{dataset}` for the
+            name of the data.
         direction: Whether more or less of it is better.
     """
 
@@ -206,6 +214,9 @@ class Study:
             raise UserError(f"study '{self.name}': needs a space and an objective")
         if twice:
             raise UserError(f"study '{self.name}': {', '.join(twice)} stands in the space twice")
+        for asked in (*quantities, *(one.quantity for one in self.constraints)):
+            if asked not in QUANTITIES:
+                raise unknown_name(f"quantity of study '{self.name}'", asked, QUANTITIES)
         if len(set(quantities)) < len(quantities):
             raise UserError(f"study '{self.name}': an objective stands there twice")
 

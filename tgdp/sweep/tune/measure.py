@@ -7,11 +7,8 @@ from tgdp.errors import UserError
 from tgdp.sweep.gpu_hours import HOUR_S, gpu_seconds
 from tgdp.sweep.slurm.jobs import read
 from tgdp.sweep.slurm.scheduler import ask_about
-from tgdp.sweep.tune.declare import Study
+from tgdp.sweep.tune.declare import GPU_HOURS, HOURS, MEMORY, RETRIEVAL, Study
 from tgdp.training.run_directory import RunDirectory
-
-RETRIEVAL = "retrieval"
-HOURS, GPU_HOURS, MEMORY = "hours", "gpu_hours", "peak_memory_gib"
 
 
 class Measured(NamedTuple):

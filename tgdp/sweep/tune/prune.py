@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from tgdp.config import Config
 from tgdp.errors import UserError
 from tgdp.sweep.tune.book import Trial
-from tgdp.sweep.tune.declare import Objective
+from tgdp.sweep.tune.declare import RETRIEVAL, Objective
 from tgdp.sweep.tune.live import Live
-from tgdp.sweep.tune.measure import RETRIEVAL
 from tgdp.sweep.tune.task import Task, with_runtime
 from tgdp.training.run_directory import RunDirectory
 

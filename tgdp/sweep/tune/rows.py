@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tgdp.sweep.tune.book import Trial
-from tgdp.sweep.tune.measure import GPU_HOURS, HOURS, RETRIEVAL
+from tgdp.sweep.tune.declare import GPU_HOURS, HOURS, RETRIEVAL
 from tgdp.sweep.tune.task import Task
 
 SHARE = re.compile(r"/(r\d+|top\d|map)$")
