@@ -62,6 +62,30 @@ def test_what_is_shown_is_what_is_submitted(
     assert _plain(texts, toy).replace("aftercorr:100", "aftercorr:NUMBER_1") == shown
 
 
+def test_nothing_is_submitted_while_nobody_can_say_what_is_in_the_queue(
+    toy: ClusterSweep, made: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tgdp.sweep.slurm.command.WAITS_S", (0.0,))
+    toy.submit()
+    before = set(made.submitted())
+    made.command("squeue", "echo 'error: Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(UserError, match="squeue does not answer, so nobody knows which jobs"):
+        toy.submit()
+    assert set(made.submitted()) == before
+
+
+def test_a_results_folder_of_another_user_is_named(
+    toy: ClusterSweep, made: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: object) -> None:
+        raise PermissionError(13, "Permission denied", "/theirs/.submissions/lock")
+
+    monkeypatch.setattr("filelock.FileLock.__enter__", refuse)
+    with pytest.raises(UserError, match=r"/theirs/.submissions/lock: another user's; take a resu"):
+        toy.submit()
+    assert made.submitted() == {}
+
+
 def test_every_job_is_noted_with_its_run(toy: ClusterSweep, made: MadeUp) -> None:
     toy.submit()
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tgdp.errors import UserError
 from tgdp.sweep.slurm.command import answer
 
 MARK = "tgdp"
@@ -49,7 +50,7 @@ def mark_of(folder: Path, key: object) -> str:
 
 def cancel_marked(mark: str) -> None:
     """Cancel the jobs that a lost answer was about."""
-    _cancel({found.job for found in _listed() if found.mark == mark})
+    _cancel({found.job for found in _listed() or () if found.mark == mark})
 
 
 def cancel_unnoted(root: Path) -> None:
@@ -60,14 +61,23 @@ def cancel_unnoted(root: Path) -> None:
 
     Args:
         root: Where the folders of all submissions are; jobs of others are left alone.
+
+    Raises:
+        UserError: The queue is not told, so that nobody knows what is in it.
     """
-    lost = {found.job for found in _listed() if _is_unnoted(root, found)}
+    listed = _listed()
+    if listed is None:
+        raise UserError(
+            "squeue does not answer, so nobody knows which jobs are in the queue already: nothing "
+            "is submitted; try again when the cluster answers"
+        )
+    lost = {found.job for found in listed if _is_unnoted(root, found)}
     if not lost:
         return
     log.warning("jobs %s: cancelled, their launch was killed half way", ", ".join(sorted(lost)))
     _cancel(lost)
     deadline = time.monotonic() + PATIENCE_S
-    while lost & {found.job for found in _listed()} and time.monotonic() < deadline:
+    while lost & {found.job for found in _listed() or ()} and time.monotonic() < deadline:
         time.sleep(PAUSE_S)
 
 
@@ -88,8 +98,10 @@ def read_facts(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _listed() -> list[Marked]:
-    listed = answer("squeue", "--noheader", "--me", "--format=%F|%k") or ""
+def _listed() -> list[Marked] | None:
+    listed = answer("squeue", "--noheader", "--me", "--format=%F|%k")
+    if listed is None:
+        return None
     parts = (line.partition("|") for line in listed.splitlines())
     return [Marked(job, mark.strip()) for job, _, mark in parts]
 

@@ -121,6 +121,10 @@ def submit(
             folder.mkdir(mode=PRIVATE)
             _describe(order, {})
             return Submission(folder, _submit_all(order, stages), chosen.taken, order.snapshot)
+    except PermissionError as error:
+        raise UserError(
+            f"{error.filename}: another user's; take a results folder of your own: --results DIR"
+        ) from error
     except Timeout as error:
         raise UserError(
             f"{root / 'lock'}: another launch has been submitting for {LOCK_PATIENCE_S} s; "
