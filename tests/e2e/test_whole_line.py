@@ -9,6 +9,13 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
+ONE_ROW = """\
+'''One row, for clips of the world.'''
+from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
+
+SWEEP = Sweep("one", "One row", "Do real clips go through?", "", (Variant("row"),), RETRIEVAL)
+"""
+
 QUICK = ["--set", "training.steps=4", "--set", "training.batch_size=8", "--seeds", "1"]
 
 
@@ -88,7 +95,9 @@ def test_real_clips_go_through_to_the_table(shared, tmp_path):
     printed = run("tgdp-data", "prepare", clips, prepared, "--workers", 2)
     assert "14 clips" in printed
     words = ["--data", prepared, "--seeds", 1, "--set", "training.steps=3"]
-    printed = run("tgdp-sweep", "masking", *words, results=tmp_path / "results")
+    sweep = tmp_path / "one.py"
+    sweep.write_text(ONE_ROW)
+    printed = run("tgdp-sweep", "run", sweep, *words, results=tmp_path / "results")
     assert "RETRIEVAL IS AMONG THE TRAINING CLIPS" in printed
     assert "N = 14" in printed
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tgdp.errors import UserError
 from tgdp.evaluation import feature_reader
 from tgdp.evaluation.feature_request import FeatureRequest
 from tgdp.evaluation.features import StoredFeatures
-from tgdp.evaluation.probe.settings import RATES
+from tgdp.evaluation.probe.settings import RATES, ProbeSettings
 from tgdp.evaluation.run import execute
 from tgdp.evaluation.subject import open_subject
 from tgdp.model.encoder import Encoder
@@ -168,6 +169,14 @@ def test_a_checkpoint_file_is_what_it_holds_or_its_teacher(run, tmp_path):
     assert (elsewhere.which, elsewhere.run) == ("last", None)
 
 
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Probes of 60 steps."""
+    fewer = partialmethod(ProbeSettings.__init__, min_steps=60)
+    monkeypatch.setattr(ProbeSettings, "__init__", fewer)
+
+
+@pytest.mark.usefixtures("few_steps")
 def test_a_probe_is_trained_on_one_split_and_tested_on_another(run):
     words = ("probe", run.path, "--probe", "linear", "--seeds", 1)
     found = json.loads(
@@ -190,6 +199,7 @@ def test_a_probe_is_trained_on_one_split_and_tested_on_another(run):
         call(run, *words, "--test-split", "nosuch")
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_all_measures_everything_from_features_that_are_read_once(run, monkeypatch):
     monkeypatch.setitem(RATES, "attention", (1e-3,))
     monkeypatch.setitem(RATES, "linear", (1e-2,))
