@@ -24,7 +24,7 @@ from typing import Any, Literal, cast
 
 from pydantic_core import from_json
 
-from tgdp.data.files import write_whole
+from tgdp.data.files import read_small, write_whole
 from tgdp.errors import UserError
 
 State = Literal["new", "running", "interrupted", "diverged", "failed", "trained", "done"]
@@ -162,8 +162,7 @@ class RunDirectory:
         """
         try:
             # Not through a Path: a plan reads ten thousand of these.
-            with open(f"{self.path}/status.json", "rb", buffering=0) as file:
-                stored = Status(**from_json(file.read()))
+            stored = Status(**from_json(read_small(f"{self.path}/status.json")))
         except FileNotFoundError:
             return Status(updated=0.0)
         if stored.state == "running" and not _is_alive(stored):

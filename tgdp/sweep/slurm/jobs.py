@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from pydantic_core import from_json
 
-from tgdp.data.files import append_lines
+from tgdp.data.files import append_lines, read_small
 from tgdp.training.run_directory import RunDirectory
 
 StageName = Literal["train", "evaluate", "probe"]
@@ -60,8 +60,7 @@ def read(run: RunDirectory) -> list[JobRecord]:
     """Return the jobs of a run, the oldest first; a torn line is left out."""
     try:
         # Not through a Path: a plan reads ten thousand of these.
-        with open(f"{run.path}/{JOBS_FILE}", "rb", buffering=0) as file:
-            lines = file.read().splitlines()
+        lines = read_small(f"{run.path}/{JOBS_FILE}").splitlines()
     except FileNotFoundError:
         return []
     records = (_parsed(line) for line in lines)

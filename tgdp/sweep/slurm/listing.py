@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 ACTIVE = frozenset(
@@ -103,9 +103,7 @@ def from_squeue(text: str) -> dict[str, SchedulerJob]:
         words = [word.strip() for word in line.split("|")]
         if len(words) < len(SQUEUE_FIELDS):
             continue
-        job, elapsed = _job(words), _seconds(words[4])
-        restarts, gpu_s = _whole(words[6]), job.gpus * elapsed
-        jobs[job.job] = job._replace(elapsed_s=elapsed, restarts=restarts, gpu_s=gpu_s)
+        jobs[words[0]] = _job(words, _seconds(words[4]), _whole(words[6]))
     return jobs
 
 
@@ -125,8 +123,7 @@ def from_sacct(text: str) -> dict[str, SchedulerJob]:
             short_of_memory.add(words[0].partition(".")[0])
         if "." in words[0]:
             continue  # A step; what it says of memory, its job does not.
-        job, elapsed = _job(words), float(_whole(words[4]))
-        job = job._replace(elapsed_s=elapsed, gpu_s=job.gpus * elapsed)
+        job = _job(words, float(_whole(words[4])))
         if "[" not in words[0]:
             starts.setdefault(words[0], []).append((words[6], job))
             continue
@@ -162,22 +159,30 @@ def _newest(starts: list[tuple[str, SchedulerJob]], out_of_memory: bool) -> Sche
     )
 
 
-def _job(words: list[str]) -> SchedulerJob:
-    state = (words[1].split() or ["UNKNOWN"])[0].rstrip("+")
+def _job(words: list[str], elapsed_s: float, restarts: int = 0) -> SchedulerJob:
+    state, gpus = _state(words[1]), _gpus(words[10])
     return SchedulerJob(
         job=words[0],
         state=state,
         reason=_said(words[2]),
         node=_said(words[3]),
+        elapsed_s=elapsed_s,
+        restarts=restarts,
         exit_code=_said(words[5]),
         partition=_said(words[7]),
         start=_time(words[8]),
         end=_time(words[9]),
-        gpus=_gpus(words[10]),
+        gpus=gpus,
+        gpu_s=gpus * elapsed_s,
         limit_s=_seconds(words[11]) or None,
         out_of_memory=state == "OUT_OF_MEMORY",
         is_active=state in ACTIVE,
     )
+
+
+@lru_cache(4096)
+def _state(word: str) -> str:
+    return (word.split() or ["UNKNOWN"])[0].rstrip("+")
 
 
 def _said(word: str) -> str:
@@ -192,13 +197,13 @@ def _whole(word: str) -> int:
     return int(word) if word.isdigit() else 0
 
 
-@cache
+@lru_cache(4096)
 def _gpus(tres: str) -> int:
     found = re.search(r"(?:^|,)gres/gpu=(\d+)", tres)
     return int(found[1]) if found else 0
 
 
-@cache
+@lru_cache(4096)
 def _seconds(clock: str) -> float:
     """Return the seconds of `days-hours:minutes:seconds`, of which the front may be missing."""
     days, _, rest = clock.rpartition("-")
