@@ -21,9 +21,10 @@ from tgdp.data.shard_writer import ShardWriter
 # Threads that wait for each other on a busy machine make small tensors ten times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell without job control starts what it puts in the background with Ctrl-C ignored, and every
-# child inherits that: the tests that send it would wait for ever.
+# A shell without job control starts what it puts in the background with Ctrl-C ignored, nohup with
+# SIGHUP, and every child inherits that: the tests that send them would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 pytest.register_assert_rewrite("tests.backend_contract", "tests.backend_place")
 

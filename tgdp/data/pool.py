@@ -112,7 +112,7 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
     while True:
         try:
             item = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             return
         try:
             answer = function(item), None
@@ -120,5 +120,5 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
             answer = None, error
         try:
             pipe.send(answer)
-        except BrokenPipeError:
+        except ConnectionError:
             return
