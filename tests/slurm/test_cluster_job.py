@@ -188,7 +188,7 @@ def test_jobs_of_a_run_survive_a_torn_line(run: RunDirectory) -> None:
         file.write('{"job": "8", "arr')
 
     assert jobs.read(run) == [one]
-    jobs.append(run, replace(one, job="9"))
+    jobs.append(run, one._replace(job="9"))
     assert [record.job for record in jobs.read(run)] == ["7_1", "9"]
 
 

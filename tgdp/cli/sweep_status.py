@@ -1,5 +1,6 @@
 """`tgdp-sweep status` and `plan`: how the runs of sweeps are, once or again and again."""
 
+import atexit
 import gc
 import json
 import time
@@ -53,8 +54,10 @@ def asked(sweep: Sweep, words: Words, results: Path) -> Asked:
     Raises:
         UserError: A name, a key, a value or the data folder is not valid.
     """
-    # Ten thousand configurations, all in use: looking for garbage takes as long as the rest.
+    # Ten thousand configurations, all in use: looking for garbage takes as long as the rest, even
+    # at the end, when Python looks once more.
     gc.disable()
+    atexit.register(gc.freeze)
     base = resolve_base(sweep, words, results)
     cells = expand(sweep, base.config, parse_seeds(words.seeds))
     return Asked(sweep, base, cells, words.describe(base.config.data.name))
@@ -129,13 +132,13 @@ def show_plan(
     """
     console = Console()
     plan = measure(one.plan(results))
-    (runs,) = follow(((plan, one.words),), results)
+    (runs,) = follow(((plan, one.words),), results, queue_alone=True)
     at_once = share_out(jobs).jobs
     if as_json:
         console.out(json.dumps(_plan_data(one, plan, runs, at_once), indent=1), highlight=False)
         return
     console.print(status_table(one.sweep, runs))
-    said = [*lines(runs), *summary(plan, at_once)[1:], *_gpu_hours_left(plan)]
+    said = [*lines(runs, costs=False), *summary(plan, at_once)[1:], *_gpu_hours_left(plan)]
     console.print("\n".join(said), soft_wrap=True, markup=False, highlight=False)
 
 

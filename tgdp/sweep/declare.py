@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tgdp.config import Config, override, signatures
@@ -76,12 +77,24 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep: a row and a seed, resolved."""
+    """One run of a sweep: a row and a seed, resolved.
+
+    Attributes:
+        variant: The row.
+        seed: Of the run.
+        row: Its configuration, but for the seed.
+        signature: Its name.
+    """
 
     variant: Variant
     seed: int
-    config: Config
+    row: Config
     signature: str
+
+    @cached_property
+    def config(self) -> Config:
+        """Its configuration; of ten thousand runs a plan looks into a few."""
+        return self.row.model_copy(update={"seed": self.seed})
 
 
 def expand(sweep: Sweep, base: Config, seeds: tuple[int, ...] | None = None) -> tuple[Cell, ...]:
@@ -104,8 +117,7 @@ def expand(sweep: Sweep, base: Config, seeds: tuple[int, ...] | None = None) -> 
     cells: list[Cell] = []
     for index, seed in enumerate(seeds):
         for (variant, row), of_row in zip(rows, names, strict=True):
-            config = row.model_copy(update={"seed": seed})
-            cells.append(Cell(variant, seed, config, of_row[index]))
+            cells.append(Cell(variant, seed, row, of_row[index]))
     return tuple(cells)
 
 

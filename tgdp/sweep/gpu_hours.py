@@ -17,9 +17,9 @@ def gpu_seconds(run: RunDirectory, status: Status, jobs: Iterable[SchedulerJob])
         status: Its newest state.
         jobs: What the scheduler knows of its jobs; empty for a run on one machine.
     """
-    counted = sum(job.gpu_s for job in jobs)
+    counted = [job.gpu_s for job in jobs]
     if counted or status.seconds <= 0:
-        return counted
+        return sum(counted)
     return status.seconds * count_gpus(run)
 
 

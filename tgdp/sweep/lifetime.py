@@ -7,6 +7,7 @@ its last seconds timed out.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from tgdp.sweep.gpu_hours import gpu_seconds, wasted_gpu_seconds
@@ -84,7 +85,7 @@ class Life:
     cause: Cause = ""
     jobs: tuple[Held, ...] = ()
 
-    @property
+    @cached_property
     def known(self) -> tuple[SchedulerJob, ...]:
         """Its jobs that the scheduler knows."""
         return tuple(held.job for held in self.jobs if held.job is not None)
@@ -117,7 +118,10 @@ class Life:
 
 
 def look(
-    runs: Sequence[tuple[RunDirectory, Status]], ended: dict[str, SchedulerJob] | None = None
+    runs: Sequence[tuple[RunDirectory, Status]],
+    ended: dict[str, SchedulerJob] | None = None,
+    *,
+    queue_alone: bool = False,
 ) -> tuple[Life, ...]:
     """Return how some runs are; the scheduler is asked once for the jobs of all.
 
@@ -125,10 +129,15 @@ def look(
         runs: Directories with what is written in them.
         ended: Jobs that came to their end in an earlier look, which are not asked about again; new
             ones are added.
+        queue_alone: Only whether anybody is about to go on with a run is wanted, not what became
+            of jobs that are over, nor what they cost.
     """
-    records = [read(run) if status.updated or _has_jobs(run) else [] for run, status in runs]
+    records = [
+        read(run) if _is_worth_asking(run, status, queue_alone) else [] for run, status in runs
+    ]
     over = {} if ended is None else ended
-    jobs = ask_about(record for some in records for record in some if record.job not in over)
+    asked = (record for some in records for record in some if record.job not in over)
+    jobs = ask_about(asked, queue_alone=queue_alone)
     over.update({name: job for name, job in jobs.items() if not job.is_active})
     known = {**over, **jobs}
     return tuple(
@@ -155,9 +164,11 @@ def judge(run: RunDirectory, status: Status, jobs: tuple[Held, ...] = ()) -> Lif
     return Life(run, status, _left(run, status, over, cause), cause, jobs)
 
 
-def _has_jobs(run: RunDirectory) -> bool:
+def _is_worth_asking(run: RunDirectory, status: Status, queue_alone: bool) -> bool:
+    if queue_alone and status.state == "done":
+        return False
     # A run that waits for its first job has a folder and a list of jobs, but no status.
-    return run.path.is_dir()
+    return bool(status.updated) or run.path.is_dir()
 
 
 def _are_older(active: Iterable[tuple[JobRecord, SchedulerJob]], status: Status) -> bool:

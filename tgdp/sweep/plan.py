@@ -168,5 +168,5 @@ def _look_at(
     if cell.signature not in known:
         return PlannedRun(cell, folder, NEVER_STARTED, probes, probes)
     run = RunDirectory(folder / cell.signature)
-    left = missing(run, cell.config.data.fingerprint, probes)
+    left = missing(run, cell.row.data.fingerprint, probes)
     return PlannedRun(cell, folder, read_state(run), probes, left)

@@ -85,7 +85,11 @@ class Progress:
 
 
 def follow(
-    plans: Sequence[tuple[Plan, str]], results: Path, ended: dict[str, SchedulerJob] | None = None
+    plans: Sequence[tuple[Plan, str]],
+    results: Path,
+    ended: dict[str, SchedulerJob] | None = None,
+    *,
+    queue_alone: bool = False,
 ) -> list[tuple[Progress, ...]]:
     """Return how every run of some plans is; the scheduler is asked once for all.
 
@@ -94,9 +98,10 @@ def follow(
             former runs of its rows are found.
         results: The results folder.
         ended: As in `look`.
+        queue_alone: As in `look`.
     """
     runs = [(planned.run, planned.status) for plan, _ in plans for planned in plan.runs]
-    lives = iter(look(runs, ended))
+    lives = iter(look(runs, ended, queue_alone=queue_alone))
     return [_of_plan(plan, words, results, lives) for plan, words in plans]
 
 

@@ -69,9 +69,15 @@ def worth_showing(runs: Sequence[Progress], whole: bool = False) -> Sequence[Pro
     return chosen[:MOST_ROWS]
 
 
-def lines(runs: tuple[Progress, ...], whole: bool = False) -> list[str]:
-    """Return what stands below the table: totals, what is left out, why runs wait or are stale."""
-    said = [f"{len(runs)} runs: {counted(runs)}. {gpu_hours(runs)}".strip()]
+def lines(runs: tuple[Progress, ...], whole: bool = False, costs: bool = True) -> list[str]:
+    """Return what stands below the table.
+
+    Args:
+        runs: The runs.
+        whole: As for `status_table`.
+        costs: Say what they have cost so far.
+    """
+    said = [f"{len(runs)} runs: {counted(runs)}. {gpu_hours(runs) if costs else ''}".strip()]
     left = len(runs) - len(worth_showing(runs, whole))
     if left:
         said.append(f"{left} of them are not shown; --all shows every one.")

@@ -75,6 +75,18 @@ def test_the_cause_is_that_of_the_job_that_ran_not_of_the_one_that_waited_for_it
     )
 
 
+def test_a_plan_asks_the_queue_and_spares_the_accounts(tmp_path, fake) -> None:
+    cells = noted(tmp_path)
+    write_run(tmp_path, cells[0])
+    for index in (1, 2):
+        submitted(tmp_path, cells[index], f"7_{index}")
+    fake.queue(queued("7_1", "PENDING", Reason="Priority"))
+    found = data(tmp_path, "plan", "masking", "--seeds", "1")
+    assert found["states"] == {"done": 1, "queued": 1, "new": 3}
+    assert (len(fake.calls("squeue")), fake.calls("sacct")) == (1, [])
+    assert "GPU-hours so far" not in call(tmp_path, "plan", "masking", "--seeds", "1").output
+
+
 def test_gpu_hours_whose_work_was_lost_are_told(tmp_path, fake) -> None:
     cells = noted(tmp_path)
     run = submitted(tmp_path, cells[0], "7_0", "interrupted")

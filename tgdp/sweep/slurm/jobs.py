@@ -5,8 +5,7 @@ scheduler's to say; what became of the run, its status.
 """
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from pydantic_core import from_json
 
@@ -21,9 +20,8 @@ STAGES: tuple[StageName, ...] = get_args(StageName)
 """In the order in which they are done."""
 
 
-@dataclass(frozen=True)
-class JobRecord:
-    """A job that was submitted for a run.
+class JobRecord(NamedTuple):
+    """A job that was submitted for a run; a tuple, for there may be ten thousands.
 
     Attributes:
         job: Number as SLURM says it: `123`, or `123_4` for an element of an array.
@@ -53,7 +51,7 @@ def append(run: RunDirectory, record: JobRecord) -> None:
         run: Its folder, made already.
         record: The job.
     """
-    append_lines(run.path / JOBS_FILE, (json.dumps(asdict(record)),))
+    append_lines(run.path / JOBS_FILE, (json.dumps(record._asdict()),))
 
 
 def read(run: RunDirectory) -> list[JobRecord]:

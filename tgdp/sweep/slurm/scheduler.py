@@ -40,14 +40,24 @@ def polite(pause_s: float, active: int) -> float:
     return max(pause_s, PAUSE_OF_MANY_S) if active > MANY else pause_s
 
 
-def ask_about(records: Iterable[JobRecord]) -> dict[str, SchedulerJob]:
-    """Return what the scheduler knows of jobs that were submitted for runs, by id."""
+def ask_about(
+    records: Iterable[JobRecord], *, queue_alone: bool = False
+) -> dict[str, SchedulerJob]:
+    """Return what the scheduler knows of jobs that were submitted for runs, by id.
+
+    Args:
+        records: The jobs.
+        queue_alone: As for `ask`.
+    """
     submitted = {record.job: record.submitted for record in records}
-    return ask(submitted, submitted)
+    return ask(submitted, submitted, queue_alone=queue_alone)
 
 
 def ask(
-    jobs: Collection[str], submitted: Mapping[str, float] | None = None
+    jobs: Collection[str],
+    submitted: Mapping[str, float] | None = None,
+    *,
+    queue_alone: bool = False,
 ) -> dict[str, SchedulerJob]:
     """Return the jobs that the scheduler knows, by id.
 
@@ -58,10 +68,12 @@ def ask(
         jobs: Ids as SLURM says them, `123` or `123_4`.
         submitted: Unix time of the submission of each, where known: one that is a minute old may be
             unknown to both, and is pending.
+        queue_alone: What is in the queue is all that is asked for; the accounts, a database that
+            everybody shares, are spared.
     """
     if not jobs:
         return {}
-    queue, accounts = _listings(jobs)
+    queue, accounts = _listings(jobs, queue_alone)
     now = time.time()
     found: dict[str, SchedulerJob] = {}
     for job in jobs:
@@ -74,7 +86,7 @@ def ask(
 
 
 def _listings(
-    jobs: Collection[str],
+    jobs: Collection[str], queue_alone: bool
 ) -> tuple[dict[str, SchedulerJob] | None, dict[str, SchedulerJob]]:
     """Return what the queue says, None if it does not answer, and what the accounts say."""
     ids = sorted({job.partition("_")[0] for job in jobs})
@@ -87,6 +99,8 @@ def _listings(
             queue = None
         elif queue is not None:
             queue |= from_squeue(listed)
+        if queue_alone:
+            continue
         words = ("--noheader", "--parsable2", "--duplicates", "-o", ",".join(SACCT_FIELDS))
         accounts |= from_sacct(answer("sacct", *words, "-j", some) or "")
     return queue, accounts
