@@ -9,6 +9,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -95,6 +96,8 @@ class OrderedPool(Generic[Item, Result]):
         process = self._context.Process(
             target=_work, args=(theirs, self.function), daemon=True, name="tgdp-data worker"
         )
+        # Started with the first child, it would lift the block below before that child is there.
+        resource_tracker.ensure_running()
         # Ctrl-C reaches the whole group; the parent alone decides. A blocked signal stays blocked
         # in the child, which would otherwise print a traceback while it is still starting.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
