@@ -99,13 +99,6 @@ def test_jobs_of_a_sweep_that_was_killed_notice_save_and_end(bench: Bench) -> No
     assert words == ["interrupted", "interrupted"]
 
 
-def test_two_launches_at_once_run_each_science_once(bench: Bench) -> None:
-    first, second = bench.start(), bench.start()
-    assert [end(first)[0], end(second)[0]] == [0, 0]
-    assert bench.states() == {"done": 3}
-    assert set(bench.begun().values()) == {1}
-
-
 def test_a_launch_takes_over_what_another_one_leaves_behind(bench: Bench) -> None:
     first = bench.start(FAKE_HOLD="1")
     wait_for(lambda: two_running(bench))
