@@ -115,7 +115,7 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
     while True:
         try:
             item = pipe.recv()
-        except (EOFError, ConnectionError):
+        except EOFError:
             return
         try:
             answer = function(item), None
@@ -123,5 +123,5 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
             answer = None, error
         try:
             pipe.send(answer)
-        except ConnectionError:
+        except BrokenPipeError:
             return
