@@ -9,6 +9,7 @@ from rich.console import Console
 from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.cli.sweep_run import Wanted, look_at, say, say_failed, write_tables
 from tgdp.cli.sweep_start import Where
+from tgdp.config import Config
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Sweep
 from tgdp.sweep.launch import FAILED, STOPPED
@@ -44,7 +45,7 @@ def on_slurm(sweep: Sweep, wanted: Wanted, where: Where, stages: Stages = IN_TWO
     Raises:
         UserError: Something is wrong with the words, the profile or the cluster.
     """
-    profile = _profile(where.profile, wanted.jobs)
+    profile = named_profile(where.profile, wanted.jobs)
     base, cells, plan = look_at(sweep, wanted)
     if where.show_script:
         return _show(plan, profile, wanted.results)
@@ -91,7 +92,7 @@ def submit_and_wait(plan: Plan, name: str, console: Console, stages: Stages = IN
     """
     from tgdp.sweep.slurm.submit import submit
 
-    profile = _profile(name, None)
+    profile = named_profile(name, None)
     site = _checked(plan, profile, console)
     results = plan.runs[0].folder.parent
     done = submit(plan, profile, results, site.array_size, stages)
@@ -99,7 +100,12 @@ def submit_and_wait(plan: Plan, name: str, console: Console, stages: Stages = IN
     return _wait(console, plan, plan.sweep.name)
 
 
-def _profile(name: str | None, jobs: int | None) -> Profile:
+def named_profile(name: str | None, jobs: int | None) -> Profile:
+    """Return the profile that was named, with so many runs at once.
+
+    Raises:
+        UserError: None was named, or it is not valid.
+    """
     if name is None:
         raise UserError(
             f"--cluster slurm: name a profile with --profile NAME; there are: "
@@ -113,17 +119,25 @@ def _checked(plan: Plan, profile: Profile, console: Console) -> Site:
     needed: set[StageName] = {stage for run in plan.todo() for stage in stages_left(run)}
     stages: list[StageName] = [stage for stage in STAGES if stage in needed]
     refuse(profile, str(profile_files()[profile.name]), check(profile, site, stages))
-    most = profile.world
     for run in plan.todo() if "train" in needed else ():
-        training = run.cell.config.training
-        if training.batch_size // training.accumulation < most:
-            raise UserError(
-                f"profile '{profile.name}': {most} processes a run, and training.batch_size "
-                f"{training.batch_size} in {training.accumulation} part(s) gives some of them no "
-                "pair; ask for fewer nodes or gpus, or raise the batch"
-            )
+        require_pairs(profile, run.cell.config)
     say(console, warnings(profile, site))
     return site
+
+
+def require_pairs(profile: Profile, config: Config) -> None:
+    """Refuse more processes than a step has pairs.
+
+    Raises:
+        UserError: Some would have none.
+    """
+    training = config.training
+    if training.batch_size // training.accumulation < profile.world:
+        raise UserError(
+            f"profile '{profile.name}': {profile.world} processes a run, and training.batch_size "
+            f"{training.batch_size} in {training.accumulation} part(s) gives some of them no "
+            "pair; ask for fewer nodes or gpus, or raise the batch"
+        )
 
 
 def _show(plan: Plan, profile: Profile, results: Path) -> int:

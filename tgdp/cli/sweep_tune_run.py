@@ -219,5 +219,5 @@ def _report(console: Console, task: Task, book: Book) -> None:
 def _exit_code(ending: Ending, book: Book) -> int:
     if ending.reason == "stopped":
         return STOPPED
-    has_any = any(trial.state in {"complete", "infeasible"} for trial in book.trials())
+    has_any = any(trial.is_measured for trial in book.trials())
     return FAILED if ending.reason == "given up" or not has_any else 0

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from tgdp.errors import UserError
+from tgdp.cli.sweep_slurm import named_profile, require_pairs
 from tgdp.sweep.slurm.check import check, refuse, warnings
-from tgdp.sweep.slurm.profile_files import load_profile, profile_files, with_parallelism
+from tgdp.sweep.slurm.profile_files import profile_files
 from tgdp.sweep.slurm.site import read_site
 from tgdp.sweep.stages import Stages
 from tgdp.sweep.tune.cluster import ClusterWorkers
@@ -29,23 +29,13 @@ def cluster_workers(
     Raises:
         UserError: The profile is not named or not valid, or the cluster would not run its jobs.
     """
-    if name is None:
-        raise UserError(
-            f"--cluster slurm: name a profile with --profile NAME; there are: "
-            f"{', '.join(profile_files())} (`tgdp-sweep profiles` says more)"
-        )
-    profile = with_parallelism(load_profile(name), jobs)
+    profile = named_profile(name, jobs)
     site = read_site()
-    refuse(profile, str(profile_files()[name]), check(profile, site, ("train", "evaluate")))
+    refuse(profile, str(profile_files()[profile.name]), check(profile, site, ("train", "evaluate")))
     if wants_gpu(task.study) and not profile.gpus:
-        raise no_gpu(f"profile '{name}', gpus: 0,")
-    training = task.base.training
-    if training.batch_size // training.accumulation < profile.world:
-        raise UserError(
-            f"profile '{name}': {profile.world} processes a run, and training.batch_size "
-            f"{training.batch_size} gives some of them no pair; ask for fewer, or raise the batch"
-        )
+        raise no_gpu(f"profile '{profile.name}', gpus: 0,")
+    require_pairs(profile, task.base)
     at_once = jobs or profile.array_parallelism or DEFAULT_AT_ONCE
-    said = f"{at_once} trials at once, profile '{name}'."
+    said = f"{at_once} trials at once, profile '{profile.name}'."
     workers = ClusterWorkers(task, profile, at_once, site.array_size, stages)
     return workers, (said, *warnings(profile, site))

@@ -55,16 +55,16 @@ def calibrated(plan: Plan, short: Plan, splits: Mapping[str, int]) -> Plan:
                 f"({run.status.error or 'stopped'}); mend that and calibrate again"
             )
     folder = short.runs[0].folder
-    done = {
-        run.cell.signature: _Timed(RunDirectory(folder / run.cell.signature)) for run in short.runs
-    }
-    seconds: list[float] = []
+    of_row: dict[str, float] = {}
     for run in plan.todo():
-        config = run.cell.config
-        steps, batch = steps_of(config, splits[config.data.train_split])
-        seconds.append(done[_short(run.cell).signature].seconds(steps, batch))
+        cell = run.cell
+        if cell.variant.label not in of_row:
+            steps, batch = steps_of(cell.row, splits[cell.row.data.train_split])
+            timed = _Timed(RunDirectory(folder / _short(cell).signature))
+            of_row[cell.variant.label] = timed.seconds(steps, batch)
+    mean = fmean(of_row[run.cell.variant.label] for run in plan.todo())
     gpus = fmean(count_gpus(run.run) for run in short.runs)
-    return replace(plan, estimate=Estimate(fmean(seconds), f"{STEPS} steps of each row", gpus))
+    return replace(plan, estimate=Estimate(mean, f"{STEPS} steps of each row", gpus))
 
 
 class _Timed:

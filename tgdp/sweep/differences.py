@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-from tgdp.config import Config, science, to_dict
+from tgdp.config import Config, from_dict, science, to_dict
 from tgdp.errors import UserError
 from tgdp.training.run_directory import RunDirectory
 
@@ -36,16 +36,15 @@ def stored(run: RunDirectory) -> dict[str, Any]:
     Raises:
         UserError: There is none, or it is no YAML.
     """
-    import yaml
+    return flat(_read(run))
 
+
+def stored_config(run: RunDirectory) -> Config | None:
+    """Return the configuration of a run; None where it has none that this version understands."""
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        data = yaml.load(run.config_file.read_text(encoding="utf-8"), loader)
-    except FileNotFoundError as error:
-        raise UserError(f"{run.path}: was never started, it has no config.yaml") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{run.config_file}: not YAML ({error})") from error
-    return flat(cast("dict[str, Any]", data or {}))
+        return from_dict(_read(run), str(run.config_file))
+    except (OSError, UserError):
+        return None
 
 
 def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -87,3 +86,16 @@ def numbers_of(run: RunDirectory) -> dict[str, float]:
         if found.get("which", "last") == "last":
             numbers |= found.get("metrics", {})
     return numbers
+
+
+def _read(run: RunDirectory) -> dict[str, Any]:
+    import yaml
+
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        data = yaml.load(run.config_file.read_text(encoding="utf-8"), loader)
+    except FileNotFoundError as error:
+        raise UserError(f"{run.path}: was never started, it has no config.yaml") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{run.config_file}: not YAML ({error})") from error
+    return cast("dict[str, Any]", data or {})

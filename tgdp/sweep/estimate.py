@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from tgdp.config import from_dict, science
-from tgdp.errors import UserError
+from tgdp.config import science
 from tgdp.sweep.declare import Cell, Sweep
+from tgdp.sweep.differences import flat, stored_config
 from tgdp.sweep.gpu_hours import count_gpus
 from tgdp.training.run_directory import RunDirectory
 
@@ -90,30 +90,13 @@ def _newest(folder: Path) -> Iterable[RunDirectory]:
 
 
 def _shape(cell: Cell, varied: set[str]) -> str:
-    return _text(_flat(science(cell.config)), varied)
+    return _text(flat(science(cell.config)), varied)
 
 
 def _stored_shape(run: RunDirectory, varied: set[str]) -> str | None:
-    import yaml
-
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        data = yaml.load(run.config_file.read_text(encoding="utf-8"), loader)
-        config = from_dict(data, str(run.config_file))
-    except (OSError, yaml.YAMLError, UserError):
-        # A run of another version of the project: no ground for an estimate, and no error either.
-        return None
-    return _text(_flat(science(config)), varied)
-
-
-def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, dict):
-            flat.update(_flat(cast("dict[str, Any]", value), f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    # A run of another version of the project: no ground for an estimate, and no error either.
+    config = stored_config(run)
+    return None if config is None else _text(flat(science(config)), varied)
 
 
 def _text(flat: Mapping[str, Any], varied: set[str]) -> str:

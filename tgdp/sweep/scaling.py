@@ -133,9 +133,13 @@ def steps_of(config: Config, pairs: int) -> tuple[int, int]:
         config: The run.
         pairs: Clips of the split that it trains on.
     """
-    batch = min(config.training.batch_size, pairs)
-    an_epoch = pairs // batch if batch else 0
-    return config.training.steps or (config.training.epochs or 0) * an_epoch, batch
+    batch, training = min(config.training.batch_size, pairs), config.training
+    return training.steps or (training.epochs or 0) * steps_an_epoch(config, pairs), batch
+
+
+def steps_an_epoch(config: Config, pairs: int) -> int:
+    """Return the steps of one pass through so many clips; 0 where there are none."""
+    return pairs // min(config.training.batch_size, pairs) if pairs else 0
 
 
 def scale(

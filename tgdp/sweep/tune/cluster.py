@@ -36,7 +36,6 @@ class _Followed:
     def __init__(self, planned: PlannedRun) -> None:
         self.planned = planned
         self.work = Work("waiting", planned.status)
-        self.life: Life | None = None
         self.quiet = 0
         self.is_new = True
         self.is_ending = False
@@ -125,16 +124,14 @@ class ClusterWorkers:
 
     def _look(self, runs: list[_Followed]) -> None:
         pairs = [(run.planned.run, read_state(run.planned.run)) for run in runs]
-        for run, life in zip(runs, look(pairs, self._ended), strict=True):
-            run.life = life
+        lives = look(pairs, self._ended)
+        for run, life in zip(runs, lives, strict=True):
             self._judge(run, life)
-        ending = [run for run in runs if run.is_ending and run.work.phase != "over"]
-        active = [(run, run.life.active) for run in ending if run.life and run.life.active]
         stop(
             [
-                Stoppable(Named(run.planned.run), run.life, tuple(job.job for job in jobs))
-                for run, jobs in active
-                if run.life is not None
+                Stoppable(Named(run.planned.run), life, tuple(job.job for job in life.active))
+                for run, life in zip(runs, lives, strict=True)
+                if run.is_ending and run.work.phase != "over" and life.active
             ]
         )
 
@@ -149,7 +146,7 @@ class ClusterWorkers:
             run.work = Work(phase, life.status)
             return
         run.quiet += 1
-        if run.is_ending and run.quiet >= 1:
+        if run.is_ending:
             run.work = Work("over", life.status, STOPPED)
         elif run.quiet >= QUIET_LOOKS:
             self._left(run, life)

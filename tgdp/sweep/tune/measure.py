@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tgdp.errors import UserError
-from tgdp.sweep.gpu_hours import HOUR_S, gpu_seconds
-from tgdp.sweep.slurm.jobs import read
-from tgdp.sweep.slurm.scheduler import ask_about
+from tgdp.sweep.gpu_hours import HOUR_S
+from tgdp.sweep.lifetime import look
 from tgdp.sweep.tune.declare import GPU_HOURS, HOURS, MEMORY, RETRIEVAL, Study
 from tgdp.training.run_directory import RunDirectory
 
@@ -86,9 +85,8 @@ def _metric(name: str, run: RunDirectory) -> float:
 
 
 def _gpu_hours(run: RunDirectory) -> float:
-    records = read(run)
-    jobs = ask_about(records).values() if records else ()
-    seconds = gpu_seconds(run, run.status(), jobs)
+    (life,) = look(((run, run.status()),))
+    seconds = life.gpu_s
     if not seconds:
         raise no_gpu(f"run {run.name}")
     return seconds / HOUR_S

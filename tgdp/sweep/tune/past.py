@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tgdp.config import Config, flatten, from_dict
-from tgdp.errors import UserError
+from tgdp.config import flatten
+from tgdp.sweep.differences import stored_config
 from tgdp.sweep.state import read_state
 from tgdp.sweep.tune.book import Book, Trial
 from tgdp.sweep.tune.measure import Measured, UnmeasuredError, measure
@@ -45,7 +45,8 @@ def importable(task: Task, trials: Sequence[Trial]) -> list[Past]:
     for run in _candidates(task.results / "runs", task.base.data.fingerprint):
         if run.name in known or read_state(run).state != "done":
             continue
-        config = _stored(run)
+        # A run of another version of the project is of another science.
+        config = stored_config(run)
         if config is None or shape(task.study, config) != wanted:
             continue
         point = point_of(task.study, flatten(config))
@@ -71,18 +72,6 @@ def _candidates(folder: Path, fingerprint: str) -> Iterator[RunDirectory]:
         # To parse a configuration takes twenty times as long as to read it.
         if fingerprint in text:
             yield run
-
-
-def _stored(run: RunDirectory) -> Config | None:
-    import yaml
-
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        data = yaml.load(run.config_file.read_text(encoding="utf-8"), loader)
-        return from_dict(data, str(run.config_file))
-    except (OSError, yaml.YAMLError, UserError):
-        # A run of another version of the project is of another science.
-        return None
 
 
 def _measured(task: Task, run: RunDirectory) -> Measured | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tgdp.config import Config
 from tgdp.errors import UserError
+from tgdp.sweep.scaling import steps_an_epoch
 from tgdp.sweep.tune.book import Trial
 from tgdp.sweep.tune.declare import RETRIEVAL, Objective
 from tgdp.sweep.tune.live import Live
@@ -54,7 +55,7 @@ class Curves:
 
     def _curve(self, run: RunDirectory, config: Config) -> Curve:
         name = f"retrieval/{self._task.dataset}/mean_r1"
-        an_epoch = steps_an_epoch(self._task, config)
+        an_epoch = _an_epoch(self._task, config)
         return {
             event["step"] // an_epoch: float(event["values"][name])
             for event in run.events()
@@ -100,7 +101,7 @@ class Judge:
 
     def _whole_curves(self, trials: Sequence[Trial]) -> list[Curve]:
         for trial in trials:
-            if trial.state in {"complete", "infeasible"} and trial.number not in self._whole:
+            if trial.is_measured and trial.number not in self._whole:
                 cell = self._task.cell(trial.number, trial.point)
                 run = self._task.planned(cell).run
                 self._whole[trial.number] = self._curves.of(run, cell.config)
@@ -131,16 +132,10 @@ def would_prune(curve: Curve, others: Sequence[Curve], epochs: int) -> bool:
     return pruner.prune(study, _trial(curve, "RUNNING"))
 
 
-def steps_an_epoch(task: Task, config: Config) -> int:
-    """Return the optimiser steps of an epoch."""
-    clips = task.told.splits[config.data.train_split]
-    return max(1, clips // min(config.training.batch_size, clips))
-
-
 def epochs_of(task: Task, config: Config) -> int:
     """Return the length of a run in epochs."""
     training = config.training
-    return training.epochs or (training.steps or 0) // steps_an_epoch(task, config)
+    return training.epochs or (training.steps or 0) // _an_epoch(task, config)
 
 
 def prepare(task: Task) -> tuple[Task, str]:
@@ -166,6 +161,10 @@ def prepare(task: Task) -> tuple[Task, str]:
     spared = round(SPARED * epochs)
     words = f"Pruning: R@1 is looked at every {every} of {epochs} epochs, from {spared} on{chosen}."
     return with_runtime(task, {"runtime.evaluate_every": every}), words
+
+
+def _an_epoch(task: Task, config: Config) -> int:
+    return max(1, steps_an_epoch(config, task.told.splits[config.data.train_split]))
 
 
 def _is_retrieval(objective: Objective) -> bool:

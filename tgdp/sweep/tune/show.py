@@ -135,7 +135,7 @@ def open_display(
 
 def ending(task: Task, trial: Trial) -> str:
     """Return what became of a trial, in words."""
-    if trial.state in {"complete", "infeasible"}:
+    if trial.is_measured:
         pairs = zip(task.study.objectives, trial.values, strict=True)
         said = [f"{one.quantity} {told(one.quantity, value)}" for one, value in pairs]
         said += [f"breaks {name}" for name, excess in trial.excess.items() if excess > 0]

@@ -5,11 +5,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tgdp.config import Config, override, science, signature
 from tgdp.model.content import named_by_content
 from tgdp.sweep.declare import RETRIEVAL, Cell, Sweep, Variant
+from tgdp.sweep.differences import flat
 from tgdp.sweep.plan import PlannedRun
 from tgdp.sweep.resolve import Base, Words, resolve_base
 from tgdp.sweep.state import read_state
@@ -120,18 +121,8 @@ def label(number: int) -> str:
 
 def shape(study: Study, config: Config) -> dict[str, Any]:
     """Return the science of a configuration by dotted name, without the keys of the space."""
-    kept = _flat(science(config))
+    kept = flat(science(config))
     return {key: value for key, value in kept.items() if key not in study.keys}
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, dict):
-            flat |= _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _digest(study: Study, base: Config) -> str:
