@@ -102,7 +102,7 @@ class Bench:
 
     def runs(self) -> list[RunDirectory]:
         """Return every run directory."""
-        return [RunDirectory(path) for path in sorted(self.results.glob("runs/*"))]
+        return [RunDirectory(path) for path in sorted(self.results.glob("runs/*/"))]
 
     def states(self) -> Counter[str]:
         """Return how many runs are in each state."""

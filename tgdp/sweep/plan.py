@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, Sweep
@@ -138,9 +139,8 @@ def check_writable(results: Path) -> None:
     """
     try:
         (results / "runs").mkdir(parents=True, exist_ok=True)
-        probe = results / "runs" / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)
+        # Without a name: another launch that lists the folder at this moment finds only runs.
+        TemporaryFile(dir=results / "runs").close()
     except OSError as error:
         raise UserError(
             f"{results}: cannot write there ({error.strerror}); choose a folder with --results DIR"
