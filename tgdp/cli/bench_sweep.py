@@ -18,6 +18,8 @@ from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, expand
 from tgdp.sweep.discover import load_sweep
+from tgdp.sweep.last_launch import remember
+from tgdp.sweep.records import note
 from tgdp.sweep.resolve import Words, resolve_base
 from tgdp.sweep.slurm.listing import SACCT_FIELDS, SQUEUE_FIELDS
 
@@ -54,7 +56,12 @@ def time_many(folder: Path, cells: int, runs: int) -> list[tuple[str, str, str, 
     text = DECLARATION.format(rows=cells // SEEDS, seeds=SEEDS)
     (sweeps / "many.py").write_text(text, encoding="utf-8")
     sweep, results = load_sweep(sweeps / "many.py"), folder / "results"
-    _make(expand(sweep, resolve_base(sweep, Words(), results).config), results, folder / "bin")
+    words = Words()
+    base = resolve_base(sweep, words, results).config
+    every = expand(sweep, base)
+    note(results, sweep, every, words.describe(base.data.name))
+    remember(results, sweep.name, words)
+    _make(every, results, folder / "bin")
     return [_row(*timed) for timed in _timings(folder, runs)]
 
 

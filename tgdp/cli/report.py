@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tgdp.cli import classes, pictures
+from tgdp.cli.next_command import in_results
 
 if TYPE_CHECKING:
     from tgdp.report.produce import Made
@@ -72,7 +73,7 @@ def tables(
     for one in made:
         out.print(console.Fitted(one.table))
         _list([*one.tables, *one.figures])
-    _next_of(made)
+    _next_of(made, results)
 
 
 def _with_sanity(results: Path, wanted: "list[Sweep]") -> "list[Made]":
@@ -99,7 +100,7 @@ def figures(sweeps: Sweeps = None, results: Results = RESULTS) -> None:
     _sync(results)
     made = produce.write(results, produce.every(sweeps or []))
     _list([path for one in made for path in one.figures])
-    _next_of(made)
+    _next_of(made, results)
 
 
 app.command()(pictures.reconstructions)
@@ -117,7 +118,7 @@ def sync(results: Results = RESULTS) -> None:
     Example: [bold]MLFLOW_TRACKING_URI=http://127.0.0.1:5000 tgdp-report sync[/bold]
     """
     _say(str(_sync(results)))
-    _next("tgdp-report tables", "tgdp-report dashboard")
+    _next(results, "tgdp-report tables", "tgdp-report dashboard")
 
 
 @app.command()
@@ -204,16 +205,16 @@ def _list(files: list[Path]) -> None:
         _say(f"  {file}")
 
 
-def _next_of(made: "list[Made]") -> None:
+def _next_of(made: "list[Made]", results: Path) -> None:
     if made:
-        _next("tgdp-report dashboard")
+        _next(results, "tgdp-report dashboard")
     else:
         _say("No sweep has been started in this results folder yet.")
-        _next("tgdp-sweep list", "tgdp-sweep masking")
+        _next(results, "tgdp-sweep masking")
 
 
-def _next(*commands: str) -> None:
-    _say("Next: " + "   or: ".join(commands))
+def _next(results: Path, *commands: str) -> None:
+    _say("Next: " + "   or: ".join(in_results(command, results) for command in commands))
 
 
 def main() -> None:

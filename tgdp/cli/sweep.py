@@ -156,10 +156,15 @@ def list_sweeps() -> None:
 
 def show_status(
     sweep: Annotated[str | None, typer.Argument(help="One sweep; all if left out.")] = None,
-    preset: Preset = "tiny",
-    data: Data = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Another base.", show_default="as last launched")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Another base: prepared data.")] = None,
     assignments: Assignments = None,
-    seeds: Seeds = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N|A,B,..", help="How many, or which.", show_default="all launched"),
+    ] = None,
     as_json: AsJson = False,
     again: Annotated[bool, typer.Option("--watch", help="Until all is settled.")] = False,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Pause of --watch.")] = 15.0,
@@ -167,11 +172,18 @@ def show_status(
     results: Results = RESULTS,
 ) -> None:
     """Show how the runs of a sweep are: how far, where, or why they wait."""
-    from tgdp.cli.sweep_status import asked, once, watch
+    from tgdp.cli.sweep_status import as_launched, asked, once, watch
+    from tgdp.sweep.last_launch import launched
+    from tgdp.sweep.resolve import DEFAULT_PRESET
 
-    names = (sweep,) if sweep else sweep_names()
-    words = _words(preset, data, assignments, seeds)
-    found = [asked(load_sweep(name), words, results) for name in names]
+    here = launched(results)
+    names = (sweep,) if sweep else [name for name in sweep_names() if name in here or not here]
+    sweeps = [load_sweep(name) for name in names]
+    if preset is None and data is None and not assignments:
+        found = [as_launched(one, seeds, results) for one in sweeps]
+    else:
+        words = _words(preset or DEFAULT_PRESET, data, assignments, seeds)
+        found = [asked(one, words, results) for one in sweeps]
     if again:
         watch(found, results, every, whole)
     else:

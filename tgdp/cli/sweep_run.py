@@ -1,5 +1,6 @@
 """What the commands of `tgdp-sweep` do, once the words on the command line are read."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from tgdp.cli.next_command import in_results
 from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.errors import UserError
 from tgdp.sweep.backends import Cluster
 from tgdp.sweep.declare import Cell, Sweep, expand
+from tgdp.sweep.last_launch import remember
 from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
@@ -47,6 +50,7 @@ class Wanted:
         cluster: Where jobs run.
         jobs: Runs at once; None for what the machine has.
         probes: What runs are to be measured by beside retrieval.
+        named: The sweep as it was named: a name, or a file; empty for the name it has.
     """
 
     words: Words
@@ -55,6 +59,12 @@ class Wanted:
     cluster: Cluster = "local"
     jobs: int | None = None
     probes: ProbeWords = field(default_factory=ProbeWords)
+    named: str = ""
+
+    def then(self, sweep: Sweep, command: str) -> str:
+        """Return a command about a sweep that can be typed next, for example `status`."""
+        word = shlex.quote(self.named or sweep.name)
+        return in_results(f"tgdp-sweep {command} {word}", self.results)
 
     def slots(self) -> Slots:
         """Return the jobs at once and the share of each."""
@@ -98,7 +108,7 @@ def real(sweep: Sweep, wanted: Wanted, stages: Stages = IN_TWO) -> int:
     base, cells, plan = look_at(sweep, wanted)
     console, slots = Console(), wanted.slots()
     check_writable(wanted.results)
-    note(wanted.results, sweep, cells, wanted.words.describe(base.config.data.name))
+    note_launch(sweep, base, cells, wanted)
     say(console, _notes(base, plan, wanted))
     if plan.todo():
         say(console, (f"Runs in {wanted.results / 'runs'}, {slots.describe()}.",))
@@ -130,6 +140,16 @@ def look_at(sweep: Sweep, wanted: Wanted) -> tuple[Base, tuple[Cell, ...], Plan]
     cells = expand(sweep, base.config, seeds)
     probes = ask(wanted.probes, base.config.data.name, base.splits)
     return base, cells, make_plan(sweep, cells, wanted.results, wanted.retry, probes)
+
+
+def note_launch(sweep: Sweep, base: Base, cells: Sequence[Cell], wanted: Wanted) -> None:
+    """Write down what is launched, so that its runs are found by name, and by no more than that.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    note(wanted.results, sweep, cells, wanted.words.describe(base.config.data.name))
+    remember(wanted.results, sweep.name, wanted.words)
 
 
 def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
@@ -168,15 +188,16 @@ def write_tables(
         console.print(finish(wanted.results, sweep, cells, words))
     except UserError as error:
         _warn(console, f"The runs are safe, but their tables could not be written: {error}")
-        say(console, ("Next: tgdp-report sync",))
+        say(console, (f"Next: {in_results('tgdp-report sync', wanted.results)}",))
         return
     say(
         console,
         (
             f"Runs: {wanted.results / 'runs'}. Next:",
-            "  tgdp-report tables       the tables again, published values beside ours",
-            "  tgdp-report dashboard    the curves",
-            f"  tgdp-sweep status {sweep.name}",
+            f"  {in_results('tgdp-report tables', wanted.results)}       the tables again, "
+            "published values beside ours",
+            f"  {in_results('tgdp-report dashboard', wanted.results)}    the curves",
+            f"  {wanted.then(sweep, 'status')}",
         ),
     )
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from tgdp.cli.next_command import in_results
 from tgdp.cli.prepare_embedded import ensure_embedded
-from tgdp.cli.sweep_run import Wanted, look_at, say, say_failed, write_tables
+from tgdp.cli.sweep_run import Wanted, look_at, note_launch, say, say_failed, write_tables
 from tgdp.cli.sweep_start import Where
 from tgdp.config import Config
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Sweep
 from tgdp.sweep.launch import FAILED, STOPPED
 from tgdp.sweep.plan import Plan, check_writable, make_plan
-from tgdp.sweep.records import note
 from tgdp.sweep.show import plan_table, summary
 from tgdp.sweep.slurm.check import check, refuse, warnings
 from tgdp.sweep.slurm.groups import stages_left
@@ -61,14 +61,14 @@ def on_slurm(sweep: Sweep, wanted: Wanted, where: Where, stages: Stages = IN_TWO
     check_writable(wanted.results)
     if base.embedded:
         ensure_embedded(wanted.results)
-    note(wanted.results, sweep, cells, wanted.words.describe(base.config.data.name))
+    note_launch(sweep, base, cells, wanted)
     from tgdp.sweep.slurm.submit import submit
 
     done = submit(plan, profile, wanted.results, site.array_size, stages)
-    _say_submitted(console, sweep, done)
+    _say_submitted(console, sweep, wanted, done)
     if not where.wait:
         return 0
-    if not _wait(console, plan, sweep.name):
+    if not _wait(console, plan, _cancel(sweep, wanted)):
         return STOPPED
     after = make_plan(sweep, cells, wanted.results, wanted.retry, plan.runs[0].probes)
     write_tables(console, sweep, base, cells, wanted)
@@ -97,7 +97,8 @@ def submit_and_wait(plan: Plan, name: str, console: Console, stages: Stages = IN
     results = plan.runs[0].folder.parent
     done = submit(plan, profile, results, site.array_size, stages)
     say(console, (*(f"Submitted {part.number}: {part.stage}." for part in done.submitted),))
-    return _wait(console, plan, plan.sweep.name)
+    # Nothing is noted of it, so its runs have no name there.
+    return _wait(console, plan, in_results("tgdp-sweep cancel '*'", results))
 
 
 def named_profile(name: str | None, jobs: int | None) -> Profile:
@@ -156,7 +157,7 @@ def _show(plan: Plan, profile: Profile, results: Path) -> int:
     return 0
 
 
-def _say_submitted(console: Console, sweep: Sweep, done: "Submission") -> None:
+def _say_submitted(console: Console, sweep: Sweep, wanted: Wanted, done: "Submission") -> None:
     for part in done.submitted:
         number = len(part.jobs)
         runs = f"{number} run{'s' * (number != 1)}"
@@ -164,7 +165,7 @@ def _say_submitted(console: Console, sweep: Sweep, done: "Submission") -> None:
         say(console, (f"Submitted {part.number}: {part.stage}, {runs}{waits}.",))
     say(console, tuple(_left_alone(done)))
     if done.folder is None:
-        say(console, ("Nothing submitted.", f"  tgdp-sweep status {sweep.name}"))
+        say(console, ("Nothing submitted.", f"  {wanted.then(sweep, 'status')}"))
         return
     code = done.snapshot.folder
     say(console, (*done.snapshot.notes, *((f"Code: {code}",) if code else ())))
@@ -173,9 +174,9 @@ def _say_submitted(console: Console, sweep: Sweep, done: "Submission") -> None:
         console,
         (
             f"Logs: {done.folder}. Next:",
-            f"  tgdp-sweep status {sweep.name} --watch",
-            f"  tgdp-sweep logs {first} -f",
-            f"  tgdp-sweep cancel {sweep.name}",
+            f"  {wanted.then(sweep, 'status --watch')}",
+            f"  {in_results(f'tgdp-sweep logs {first} -f', wanted.results)}",
+            f"  {_cancel(sweep, wanted)}",
         ),
     )
 
@@ -191,15 +192,18 @@ def _left_alone(done: "Submission") -> Iterable[str]:
     yield f"{number} {are} queued or running already: {', '.join(shown)}{more}."
 
 
-def _wait(console: Console, plan: Plan, sweep: str) -> bool:
+def _cancel(sweep: Sweep, wanted: Wanted) -> str:
+    return in_results(f"tgdp-sweep cancel {sweep.name}", wanted.results)
+
+
+def _wait(console: Console, plan: Plan, cancel: str) -> bool:
     """Wait for the jobs; return False if somebody did not want to any more."""
     from tgdp.sweep.slurm.wait import wait
 
     try:
         wait(plan.todo(), lambda look: say(console, (f"{look}.",)))
     except KeyboardInterrupt:
-        lines = ("The jobs go on. To end them:", f"  tgdp-sweep cancel {sweep}")
-        say(console, lines)
+        say(console, ("The jobs go on. To end them:", f"  {cancel}"))
         return False
     return True
 

@@ -64,7 +64,9 @@ def start(
             raise UserError(f"--{name.replace('_', '-')}: is only for --cluster slurm")
     sweep, kinds = load_sweep(name_or_path), tuple(probes[0] or ())
     here = "local" if where.cluster == "slurm" else where.cluster
-    wanted = Wanted(words, results, _retry(*again), here, where.jobs, ProbeWords(kinds, probes[1]))
+    measured = ProbeWords(kinds, probes[1])
+    named = str(name_or_path)
+    wanted = Wanted(words, results, _retry(*again), here, where.jobs, measured, named)
     if where.cluster == "slurm":
         from tgdp.cli.sweep_slurm import on_slurm
 

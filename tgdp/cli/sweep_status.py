@@ -14,9 +14,11 @@ from rich.text import Text
 
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, Sweep, expand
+from tgdp.sweep.last_launch import file_of, recall
 from tgdp.sweep.machine import share_out
 from tgdp.sweep.plan import Plan, make_plan
 from tgdp.sweep.progress import Progress, counts, follow
+from tgdp.sweep.records import read
 from tgdp.sweep.resolve import Base, Words, parse_seeds, resolve_base
 from tgdp.sweep.show import summary
 from tgdp.sweep.show_progress import lines, rows, status_table
@@ -36,16 +38,45 @@ class Asked(NamedTuple):
         base: What its rows start from.
         cells: Its runs.
         words: The base in words.
+        recalled: Whether the base is that of its last launch, and nobody's words.
     """
 
     sweep: Sweep
     base: Base
     cells: tuple[Cell, ...]
     words: str
+    recalled: bool = False
 
     def plan(self, results: Path) -> Plan:
         """Return its plan as the run directories are now."""
         return make_plan(self.sweep, self.cells, results)
+
+
+def as_launched(sweep: Sweep, seeds: str | None, results: Path) -> Asked:
+    """Return a sweep over the base that it was last launched on, and all seeds launched on it.
+
+    Args:
+        sweep: The sweep; one that was never launched has the base that it would have.
+        seeds: Text of `--seeds`; None for those that were launched.
+        results: The results folder.
+
+    Raises:
+        UserError: The base is not valid any more.
+    """
+    words = recall(results, sweep.name)
+    if words is None:
+        return asked(sweep, Words(seeds=seeds), results)
+    try:
+        base = _base(sweep, words, results)
+    except UserError as error:
+        raise UserError(
+            f"{error} (so '{sweep.name}' was last launched: {file_of(results, sweep.name)}; for "
+            "another base give --preset, --data or --set)"
+        ) from error
+    described = words.describe(base.config.data.name)
+    noted = {note.seed for note in read(results, sweep.name) if note.words == described}
+    chosen = parse_seeds(seeds) or tuple(sorted(noted)) or None
+    return Asked(sweep, base, expand(sweep, base.config, chosen), described, recalled=True)
 
 
 def asked(sweep: Sweep, words: Words, results: Path) -> Asked:
@@ -54,13 +85,17 @@ def asked(sweep: Sweep, words: Words, results: Path) -> Asked:
     Raises:
         UserError: A name, a key, a value or the data folder is not valid.
     """
+    base = _base(sweep, words, results)
+    cells = expand(sweep, base.config, parse_seeds(words.seeds))
+    return Asked(sweep, base, cells, words.describe(base.config.data.name))
+
+
+def _base(sweep: Sweep, words: Words, results: Path) -> Base:
     # Ten thousand configurations, all in use: looking for garbage takes as long as the rest, even
     # at the end, when Python looks once more.
     gc.disable()
     atexit.register(gc.freeze)
-    base = resolve_base(sweep, words, results)
-    cells = expand(sweep, base.config, parse_seeds(words.seeds))
-    return Asked(sweep, base, cells, words.describe(base.config.data.name))
+    return resolve_base(sweep, words, results)
 
 
 def once(every: Sequence[Asked], results: Path, as_json: bool, whole: bool) -> None:
@@ -138,7 +173,12 @@ def show_plan(
         console.out(json.dumps(_plan_data(one, plan, runs, at_once), indent=1), highlight=False)
         return
     console.print(status_table(one.sweep, runs))
-    said = [*lines(runs, costs=False), *summary(plan, at_once)[1:], *_gpu_hours_left(plan)]
+    said = [
+        f"Base: {one.words}.",
+        *lines(runs, costs=False),
+        *summary(plan, at_once)[1:],
+        *_gpu_hours_left(plan),
+    ]
     console.print("\n".join(said), soft_wrap=True, markup=False, highlight=False)
 
 
@@ -182,7 +222,8 @@ def _look(
 
 def _shown(looked: Looked, whole: bool) -> RenderableType:
     one, plan, runs = looked
-    said = Text("\n".join((*lines(runs, whole), *summary(plan, share_out(None).jobs)[1:])))
+    base = f"Base: {one.words}{', as last launched' * one.recalled}."
+    said = Text("\n".join((base, *lines(runs, whole), *summary(plan, share_out(None).jobs)[1:])))
     return Group(status_table(one.sweep, runs, whole), said)
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
+from tgdp.cli.next_command import in_results
 from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.cli.sweep_run import say
 from tgdp.cli.sweep_tune_show import best_table, describe, ended
@@ -203,15 +204,15 @@ def _report(console: Console, task: Task, book: Book) -> None:
     except UserError as error:
         say(console, (f"The trials are safe, but their report could not be written: {error}",))
         return
-    best = book.trials()[book.best()[0]]
+    name = f"{task.study.name}/{book.trials()[book.best()[0]].label}@{task.base.seed}"
     say(
         console,
         (
             *made.notes,
             *(f"  {path}" for path in made.files),
             "Next:",
-            f"  tgdp-sweep logs {task.study.name}/{best.label}@{task.base.seed}",
-            "  tgdp-report dashboard    the curves",
+            f"  {in_results(f'tgdp-sweep logs {name}', task.results)}",
+            f"  {in_results('tgdp-report dashboard', task.results)}    the curves",
         ),
     )
 
