@@ -32,10 +32,20 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": count_cores(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
+        "nodes": _count_nodes(),
         "gpus": list(list_gpus()),
         "gpu_models": _gpu_models(),
         "command": sys.argv,
     }
+
+
+def _count_nodes() -> int:
+    """Return on how many nodes the ranks of this run are, as torchrun or `srun` say it."""
+    world, local = os.environ.get("WORLD_SIZE", ""), os.environ.get("LOCAL_WORLD_SIZE", "")
+    if world.isdigit() and local.isdigit() and int(local):
+        return max(1, int(world) // int(local))
+    nodes = os.environ.get("SLURM_STEP_NUM_NODES", "")
+    return max(1, int(nodes)) if nodes.isdigit() else 1
 
 
 def _commit() -> str:

@@ -38,9 +38,9 @@ def wasted_gpu_seconds(run: RunDirectory, status: Status, jobs: Iterable[Schedul
 
 
 def count_gpus(run: RunDirectory) -> int:
-    """Return the GPUs that the process of a run could see; 0 where it has said nothing."""
+    """Return the GPUs that a run could see on all its nodes; 0 where it has said nothing."""
     try:
         environment = json.loads(run.environment_file.read_bytes())
-        return len(environment["gpus"])
+        return len(environment["gpus"]) * int(environment.get("nodes", 1))
     except (OSError, ValueError, KeyError, TypeError):
         return 0

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tgdp.config import Config, pretrain_signature
+from tgdp.sweep.gpu_hours import HOUR_S, gpu_seconds, wasted_gpu_seconds
 from tgdp.training.run_directory import RunDirectory
 
 TEXT_LIMIT = 500
@@ -29,6 +30,9 @@ def describe(directory: RunDirectory, config: Config) -> dict[str, str]:
         "attempt": status.attempt,
         "seconds": round(status.seconds, 1),
         "lost_seconds": round(status.wasted_seconds, 1),
+        # By the run's own clock: the scheduler is not asked, it may be elsewhere.
+        "gpu_hours": round(gpu_seconds(directory, status, ()) / HOUR_S, 4),
+        "lost_gpu_hours": round(wasted_gpu_seconds(directory, status, ()) / HOUR_S, 4),
         "host": status.host,
         "commit": environment.get("commit", ""),
         "device": ", ".join(environment.get("gpu_models", ())) or environment.get("cpu", ""),

@@ -68,8 +68,8 @@ def test_a_sweep_of_a_file_is_found_by_the_file(tmp_path) -> None:
     assert wanted.then(load_sweep(path), "status") == (
         f"tgdp-sweep status {path} --results {tmp_path}"
     )
-    assert replace(wanted, named="").then(masking(), "status").startswith(
-        "tgdp-sweep status masking "
+    assert (
+        replace(wanted, named="").then(masking(), "status").startswith("tgdp-sweep status masking ")
     )
 
 
