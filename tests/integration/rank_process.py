@@ -89,7 +89,9 @@ def _batch(config: Config, batches: EpochBatches, step: int) -> Batch:
 
 def _main(rank: int, world: int, port: int, folder: str) -> None:
     with open_group(Meeting(Ranks(rank, world, rank), "127.0.0.1", port), "cpu") as ranks:
-        found = {case: learn(case, ranks) for case in CASES}
+        found: dict[str, Any] = {case: learn(case, ranks) for case in CASES}
+    threads = Path("/proc/self/task").glob("*/comm")
+    found["threads"] = [path.read_text().strip() for path in threads]
     torch.save(found, Path(folder) / f"rank{rank}.pt")
 
 

@@ -55,6 +55,14 @@ def test_every_rank_ends_where_the_joined_batch_does(found, world, case, record_
     assert max(largest.values()) <= 1e-5, largest
 
 
+@pytest.mark.parametrize("world", WORLDS)
+def test_nothing_of_the_group_works_on_when_a_rank_has_left_it(found, world):
+    # What does may want Python when there is none any more, and abort the process.
+    for of_rank in found[world]:
+        assert of_rank["threads"]
+        assert not [name for name in of_rank["threads"] if "gloo" in name]
+
+
 def known(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Leave out of the weights what no loss depends on: the biases of the keys.
 

@@ -5,6 +5,7 @@ submits it), or submitit's own executor on one host. A process that was started 
 process group, and everything here then does nothing.
 """
 
+import gc
 import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -118,6 +119,11 @@ def open_group(meeting: Meeting | None, device: str = "auto") -> Generator[Ranks
     import torch
     import torch.distributed as dist
 
+    # Its functions have the group that is open when they are loaded as a default. DDP loads them,
+    # and then the group never ends: its threads work on while the interpreter is taken down, and
+    # now and then abort a process that has done its work.
+    import torch.distributed.nn.functional
+
     ranks, address, port = meeting
     on_gpu = device != "cpu" and torch.cuda.is_available()
     where = None
@@ -136,6 +142,8 @@ def open_group(meeting: Meeting | None, device: str = "auto") -> Generator[Ranks
         yield ranks
     finally:
         dist.destroy_process_group()
+        # DDP is part of a cycle, and holds the group.
+        gc.collect()
 
 
 def current_ranks() -> Ranks:
