@@ -130,6 +130,17 @@ def test_a_controller_that_does_not_answer_costs_no_step(made: MadeUp, run: RunD
     assert len((made.folder / "asked").read_text().split()) == 3
 
 
+def test_a_node_without_scontrol_costs_no_step(
+    made: MadeUp, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(SystemExit):
+        job(run, be_told)()
+
+    assert run.status().state == "interrupted"
+
+
 def test_an_evaluation_of_what_is_not_trained_leaves_the_run_as_it_is(
     made: MadeUp, run: RunDirectory
 ) -> None:

@@ -100,7 +100,7 @@ class TestSlurm(ProcessContract):
         place.kill_all()
         testbed.empty()
 
-    @pytest.mark.parametrize("partition", ["preempt", "preempt-now"])
+    @pytest.mark.parametrize("partition", ["preempt", "preempt-now", "preempt-cancel"])
     def test_a_preempted_job_goes_on_from_its_last_save(self, place: Slurm, partition: str) -> None:
         write_profile(place.folder, f"partition: {partition}\nsbatch: {{nodelist: node3}}\ncpus: 4")
         place.order("hold")

@@ -61,10 +61,10 @@ class Wanted:
     probes: ProbeWords = field(default_factory=ProbeWords)
     named: str = ""
 
-    def then(self, sweep: Sweep, command: str) -> str:
-        """Return a command about a sweep that can be typed next, for example `status`."""
-        word = shlex.quote(self.named or sweep.name)
-        return in_results(f"tgdp-sweep {command} {word}", self.results)
+    def status(self, sweep: Sweep, options: str = "") -> str:
+        """Return how `status` of a sweep is typed next."""
+        words = f"tgdp-sweep status {shlex.quote(self.named or sweep.name)} {options}".rstrip()
+        return in_results(words, self.results)
 
     def slots(self) -> Slots:
         """Return the jobs at once and the share of each."""
@@ -197,7 +197,7 @@ def write_tables(
             f"  {in_results('tgdp-report tables', wanted.results)}       the tables again, "
             "published values beside ours",
             f"  {in_results('tgdp-report dashboard', wanted.results)}    the curves",
-            f"  {wanted.then(sweep, 'status')}",
+            f"  {wanted.status(sweep)}",
         ),
     )
 

@@ -165,7 +165,7 @@ def _say_submitted(console: Console, sweep: Sweep, wanted: Wanted, done: "Submis
         say(console, (f"Submitted {part.number}: {part.stage}, {runs}{waits}.",))
     say(console, tuple(_left_alone(done)))
     if done.folder is None:
-        say(console, ("Nothing submitted.", f"  {wanted.then(sweep, 'status')}"))
+        say(console, ("Nothing submitted.", f"  {wanted.status(sweep)}"))
         return
     code = done.snapshot.folder
     say(console, (*done.snapshot.notes, *((f"Code: {code}",) if code else ())))
@@ -174,7 +174,7 @@ def _say_submitted(console: Console, sweep: Sweep, wanted: Wanted, done: "Submis
         console,
         (
             f"Logs: {done.folder}. Next:",
-            f"  {wanted.then(sweep, 'status --watch')}",
+            f"  {wanted.status(sweep, '--watch')}",
             f"  {in_results(f'tgdp-sweep logs {first} -f', wanted.results)}",
             f"  {_cancel(sweep, wanted)}",
         ),

@@ -48,13 +48,18 @@ class Session:
         """Print a remark."""
         print(f"\n# {text}", flush=True)  # noqa: T201
 
-    def type(self, *words: str) -> str:
-        """Print a command and what it answers, and return that."""
-        shown = " ".join(f"'{word}'" if " " in word or "*" in word else word for word in words)
+    def type(self, *words: str, without: str = "") -> None:
+        """Print a command and what it answers.
+
+        Args:
+            words: The command.
+            without: Lines of the answer that hold this are left out; none if empty.
+        """
+        shown = " ".join(f"'{word}'" if set(word) & set(" *|%") else word for word in words)
         print(f"\n$ {shown}", flush=True)  # noqa: T201
-        said = self.ask(*words)
+        lines = self.ask(*words).splitlines(keepends=True)
+        said = "".join(line for line in lines if not without or without not in line)
         print(said, end="", flush=True)  # noqa: T201
-        return said
 
     def ask(self, *words: str) -> str:
         """Return what a command answers, without a word; what it says of warnings is left out."""
@@ -124,8 +129,8 @@ def preempt(session: Session) -> None:
     session.tell("0.00@0 trains. A more urgent job needs the whole of its node.")
     session.type("sbatch", *wish, "--wrap", "sleep 5")
     time.sleep(12.0)
-    session.tell("Twelve seconds later:")
-    session.type(*QUEUE, "--states=running,pending")
+    session.tell("Twelve seconds later; jobs that wait for another one are left out:")
+    session.type(*QUEUE, without="Dependency")
 
 
 def end_two(session: Session) -> None:

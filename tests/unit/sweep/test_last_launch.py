@@ -65,12 +65,11 @@ def test_a_sweep_of_a_file_is_found_by_the_file(tmp_path) -> None:
     named = launch(tmp_path, Words(assignments=("training.steps=9",)), load_sweep(path))
     assert runs(tmp_path, str(path)) == named
     wanted = Wanted(Words(), tmp_path, named=str(path))
-    assert wanted.then(load_sweep(path), "status") == (
-        f"tgdp-sweep status {path} --results {tmp_path}"
+    assert wanted.status(load_sweep(path), "--watch") == (
+        f"tgdp-sweep status {path} --watch --results {tmp_path}"
     )
-    assert (
-        replace(wanted, named="").then(masking(), "status").startswith("tgdp-sweep status masking ")
-    )
+    plain = replace(wanted, named="").status(masking())
+    assert plain == f"tgdp-sweep status masking --results {tmp_path}"
 
 
 def test_what_it_cannot_go_by_is_named(tmp_path) -> None:
