@@ -155,7 +155,9 @@ def list_sweeps() -> None:
 
 
 def show_status(
-    sweep: Annotated[str | None, typer.Argument(help="One sweep; those launched here if left out.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(help="One sweep; those launched here if left out.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="Another base.", show_default="as last launched")
     ] = None,
