@@ -103,7 +103,7 @@ class Life:
         """
         active = [held for held in self.jobs if held.job is not None and held.job.is_active]
         running = [held for held in active if held.job and held.job.state not in WAITING]
-        ran = [held for held in self.jobs if held.job is not None and held.job.elapsed_s]
+        ran = [held for held in self.jobs if held.job is not None and held.job.has_run]
         return next(iter(running or active or ran[-1:] or self.jobs[-1:]), None)
 
     @property
@@ -194,7 +194,7 @@ def _cause(status: Status, over: Sequence[SchedulerJob]) -> Cause:
         return "oom"
     if not over:
         return "failed" if status.state == "failed" else ""
-    ran = [job for job in over if job.elapsed_s] or over
+    ran = [job for job in over if job.has_run] or over
     newest = max(ran, key=lambda job: job.end or job.start or 0.0)
     if newest.out_of_memory:
         return "oom"

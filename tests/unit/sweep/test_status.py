@@ -57,14 +57,17 @@ def test_jobs_of_a_cluster_are_queued_running_and_over(tmp_path, fake) -> None:
     assert "PartitionTimeLimit (0.20@0): asks for more time than its partition gives" in table
 
 
-@pytest.mark.parametrize(("word", "cause"), [("TIMEOUT", "timeout"), ("PREEMPTED", "preempted")])
+@pytest.mark.parametrize(
+    ("word", "cause", "elapsed"),
+    [("TIMEOUT", "timeout", "60"), ("PREEMPTED", "preempted", "60"), ("NODE_FAIL", "node", "0")],
+)
 def test_the_cause_is_that_of_the_job_that_ran_not_of_the_one_that_waited_for_it(
-    tmp_path, fake, word, cause
+    tmp_path, fake, word, cause, elapsed
 ) -> None:
     (cell, *_) = noted(tmp_path)
     submitted(tmp_path, cell, "7_0", "interrupted")
     submitted(tmp_path, cell, "8_0", stage="evaluate")
-    ran = accounted("7_0", word, ElapsedRaw="60", End=f"{time.time() - 60:.0f}", NodeList="n1")
+    ran = accounted("7_0", word, ElapsedRaw=elapsed, End=f"{time.time() - 60:.0f}", NodeList="n1")
     fake.accounts(ran, accounted("8_0", "CANCELLED", End=f"{time.time():.0f}"))
     row = data(tmp_path, "status", "masking", "--seeds", "1")[0]
     assert (row["state"], row["cause"], row["job"], row["node"]) == (

@@ -95,6 +95,11 @@ class SchedulerJob(NamedTuple):
     out_of_memory: bool = False
     is_active: bool = False
 
+    @property
+    def has_run(self) -> bool:
+        """Whether it ever started; one that fails at once has run for 0 s, but somewhere."""
+        return bool(self.elapsed_s or self.node)
+
 
 def from_squeue(text: str) -> dict[str, SchedulerJob]:
     """Return the jobs in a listing of `squeue -r -O` with `SQUEUE_FIELDS`."""
