@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from made_up import MadeUp, make_up
 
-from tgdp.config import Config, dump
+from tgdp.config import Config, dump, override
+from tgdp.data.synthetic import embedded
+from tgdp.data.synthetic.spec import EMBEDDED
+from tgdp.errors import UserError
 from tgdp.presets import tiny
 from tgdp.sweep.job import Job
 from tgdp.sweep.slurm import jobs
@@ -55,9 +58,13 @@ def be_told(run: RunDirectory, config: Config, should_stop: Callable[[], bool]) 
     return False
 
 
-def job(run: RunDirectory, work: object, **fields: object) -> ClusterJob:
+def job(
+    run: RunDirectory, work: object, config: Config | None = None, **fields: object
+) -> ClusterJob:
     name = f"{__name__}:{work.__name__}"  # type: ignore[attr-defined]
-    part = Job(str(run.path), dump(tiny()), name, settled=("trained", "done"), leaves="trained")
+    part = Job(
+        str(run.path), dump(config or tiny()), name, settled=("trained", "done"), leaves="trained"
+    )
     return ClusterJob(part, **{"stage": "train", "profile": "own", "restarts": 9, **fields})  # type: ignore[arg-type]
 
 
@@ -139,6 +146,46 @@ def test_a_node_without_scontrol_costs_no_step(
         job(run, be_told)()
 
     assert run.status().state == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("stage", "fingerprint", "makes"),
+    [
+        ("train", EMBEDDED.fingerprint, True),
+        ("train", "0123456789abcdef", False),
+        ("evaluate", EMBEDDED.fingerprint, False),
+    ],
+)
+def test_a_training_makes_the_embedded_benchmark_and_nothing_else_does(
+    made: MadeUp,
+    run: RunDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    fingerprint: str,
+    makes: bool,
+) -> None:
+    asked: list[tuple[Path, int]] = []
+    monkeypatch.setattr(embedded, "ensure", lambda folder, cores: asked.append((folder, cores)))
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    data = {"data.fingerprint": fingerprint, "data.folder": "/data/embedded"}
+    _state(run, "done" if stage == "evaluate" else "interrupted")
+
+    job(run, succeed, stage=stage, config=override(tiny(), data))()
+
+    assert asked == ([(Path("/data/embedded"), 1)] if makes else [])
+
+
+def test_what_keeps_it_from_being_made_is_said(
+    made: MadeUp, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path, cores: int) -> None:
+        raise UserError(f"{folder}: no room")
+
+    monkeypatch.setattr(embedded, "ensure", full)
+    data = {"data.fingerprint": EMBEDDED.fingerprint, "data.folder": "/data/embedded"}
+
+    with pytest.raises(StageFailedError, match="cannot be made: /data/embedded: no room"):
+        job(run, succeed, config=override(tiny(), data))()
 
 
 def test_an_evaluation_of_what_is_not_trained_leaves_the_run_as_it_is(

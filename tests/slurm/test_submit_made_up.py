@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cluster_sweep import ClusterSweep
 from made_up import MadeUp, make_up, option
 
+from tests.unit.test_quick_start import SCRIPT
 from tgdp.cli import sweep_slurm
 from tgdp.errors import UserError
 from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
@@ -106,6 +109,19 @@ def test_every_job_is_noted_with_its_run(toy: ClusterSweep, made: MadeUp) -> Non
     assert facts["sweep"] == "toy"
     assert Path(facts["snapshot"], "tgdp", "sweep").is_dir()
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_the_command_loads_nothing_heavy_and_makes_no_data(toy: ClusterSweep, made: MadeUp) -> None:
+    heavy = ("torch", "mlflow", "pandas", "matplotlib", "optuna", "av")
+    words = ["masking", "--cluster", "slurm", "--profile", "own", "--results", str(toy.results)]
+    script = SCRIPT.format(heavy=heavy, words=words)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert "LOADED []" in done.stdout, done.stdout + done.stderr
+    assert made.submitted()
+    assert not (toy.results / "data").exists()
 
 
 def test_arrays_are_no_larger_than_the_cluster_takes(toy: ClusterSweep, made: MadeUp) -> None:

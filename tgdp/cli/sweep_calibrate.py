@@ -46,7 +46,7 @@ class Calibration:
         short = short_runs(plan, self.results)
         if short.todo():
             check_writable(self.results)
-            if self.base.embedded:
+            if self.base.embedded and self.profile is None:
                 ensure_embedded(self.results)
             say(console, (f"Calibration: {STEPS} steps of {len(short.todo())} rows.",))
             self._run(short, console)

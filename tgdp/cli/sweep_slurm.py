@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tgdp.cli.next_command import in_results
-from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.cli.sweep_run import Wanted, look_at, note_launch, say, say_failed, write_tables
 from tgdp.cli.sweep_start import Where
 from tgdp.config import Config
@@ -59,8 +58,6 @@ def on_slurm(sweep: Sweep, wanted: Wanted, where: Where, stages: Stages = IN_TWO
     if where.dry_run:
         return 0
     check_writable(wanted.results)
-    if base.embedded:
-        ensure_embedded(wanted.results)
     note_launch(sweep, base, cells, wanted)
     from tgdp.sweep.slurm.submit import submit
 

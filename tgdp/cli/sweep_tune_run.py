@@ -102,7 +102,7 @@ def real(asked: Asked, stages: Stages = IN_TWO) -> int:
         bring(book, found)
         brought = (f"Imported {len(found)} finished runs.",) if found else ()
         say(console, (*describe(task, book, asked.storage, wish), *brought, *notes, *said))
-        if task.told.embedded:
+        if task.told.embedded and asked.cluster != "slurm":
             ensure_embedded(asked.results)
         with open_display(console, task, book, wish.trials, workers.goes_on) as display:
             ending = Driver(task, book, workers, wish, display).run()

@@ -93,10 +93,6 @@ def main() -> None:
     files.write(folder)
     session = Session(folder)
     local = Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else alone(session)
-    data = folder / "slurm" / "data" / "embedded"
-    data.parent.mkdir(parents=True)
-    data.symlink_to(local / "data" / "embedded")
-
     submit(session)
     preempt(session)
     end_two(session)

@@ -10,7 +10,7 @@ from tgdp.training.run_directory import RunDirectory
 
 MEASURED = ("metrics", "intervals", "n", "missing")
 
-OF_THE_PLACE = frozenset({"base", "run_ids"})
+OF_THE_PLACE = frozenset({"base_words", "run_ids"})
 """Columns of a table that say where its numbers lie, and how many threads made them."""
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tgdp.errors import UserError
 from tgdp.sweep.hold import speak
 from tgdp.sweep.job import Job
 from tgdp.sweep.logs import error_size, tracebacks_since
+from tgdp.sweep.machine import count_cores
 from tgdp.sweep.probe_job import ProbeJob
 from tgdp.sweep.slurm.jobs import JobRecord, StageName, append, read
 from tgdp.sweep.slurm.requeue import has_restarted, job_number, put_back, was_cancelled
@@ -103,6 +105,8 @@ class ClusterJob:
             raise StageFailedError(f"{run.path}: is {status.state}, not done: nothing to probe")
         _clear_stray()
         self._register(run)
+        if self.stage == "train":
+            _ensure_data(self.work.config)
         deadline = time.monotonic() + LOCK_PATIENCE_S
         while has_restarted() and is_held(run) and time.monotonic() < deadline:
             time.sleep(1.0)
@@ -148,6 +152,27 @@ class ClusterJob:
         # Without a result: to submitit, and to SLURM, this is not the end of it.
         sys.stdout.flush()
         sys.exit(LEFT)
+
+
+def _ensure_data(config: str) -> None:
+    """Make the embedded benchmark, where a run wants it and it is not there.
+
+    Here, because a login node is no place for minutes of work. Of several jobs one makes it.
+    """
+    from tgdp.config import parse
+    from tgdp.data.synthetic.spec import EMBEDDED
+
+    data = parse(config).data
+    if data.fingerprint != EMBEDDED.fingerprint or data.folder is None:
+        return
+    from tgdp.data.synthetic.embedded import ensure
+
+    cores = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1)
+    log.info("%s: made if it is not there, which takes minutes", data.folder)
+    try:
+        ensure(Path(data.folder), min(cores, count_cores()))
+    except UserError as error:
+        raise StageFailedError(f"the embedded benchmark cannot be made: {error}") from error
 
 
 def _is_first() -> bool:

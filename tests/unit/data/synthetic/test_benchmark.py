@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -87,6 +88,22 @@ def test_what_is_prepared_has_the_fingerprint_that_was_promised(tmp_path):
     assert ensure(folder, 1, spec=FEW) == folder
     with pytest.raises(UserError, match="fingerprint"):
         ensure(folder, 1, spec=EMBEDDED)
+
+
+def test_of_several_that_want_it_one_makes_it_and_the_others_wait(tmp_path, caplog):
+    folder = tmp_path / "data" / "embedded"
+    made: list[tuple[str, int]] = []
+
+    def make() -> None:
+        ensure(folder, 1, lambda stage, done, total: made.append((stage, done)), FEW)
+
+    with ThreadPoolExecutor(3) as pool:
+        for found in [pool.submit(make) for _ in range(3)]:
+            found.result()
+    assert read_card(folder).fingerprint == FEW.fingerprint
+    assert {stage for stage, _ in made} == {"making", "preparing"}
+    assert len(made) == len(set(made))
+    assert caplog.text.count("another process is making it") == 2
 
 
 def test_hue_is_heard_as_pitch():
