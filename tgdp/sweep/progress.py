@@ -76,12 +76,12 @@ class Progress:
             host = "" if status.host == os.uname().nodename else f"{status.host}, "
             return f"{host}process {status.pid}" if here else ""
         job = held.job
-        place = " ".join(filter(None, (job.node, f"({job.partition})" if job.partition else "")))
+        place = f"{job.job} {job.node}".rstrip()
+        if self.state == "done":
+            return place
         if self.reason is not None:
-            place = f"{place}: {job.reason or 'pending'}"
-        elif not job.is_active:
-            place = f"{place}: {job.state}"
-        return f"{job.job} {place}" if self.state != "done" else f"{job.job} {job.node}"
+            return f"{place}: {job.reason or 'pending'}"
+        return place if job.is_active else f"{place}: {job.state}"
 
 
 def follow(

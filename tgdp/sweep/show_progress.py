@@ -50,11 +50,12 @@ def status_table(sweep: Sweep, runs: Sequence[Progress], whole: bool = False) ->
 
     shown = worth_showing(runs, whole)
     columns = [name for name in COLUMNS if _is_worth_showing(name, shown)]
-    table = Table(title=f"{sweep.name}: {sweep.question}", box=box.SIMPLE_HEAD, pad_edge=False)
+    title = f"{sweep.name}: {sweep.question}"
+    # Names are there to be copied: where a terminal is narrow, only what is last is broken.
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in columns:
-        width = {"run": 12, "state": 11}.get(name)  # Names are there to be copied.
         justify = "left" if name in LEFT_ALIGNED else "right"
-        table.add_column(name, justify=justify, min_width=width)
+        table.add_column(name, justify=justify, no_wrap=name != "where", overflow="fold")
     for run in shown:
         table.add_row(*(_cell(name, run) for name in columns))
     return table
