@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def test_an_evaluation_of_what_is_not_trained_leaves_the_run_as_it_is(
     assert (run.status().state, run.status().attempt) == ("interrupted", 1)
 
 
-@pytest.mark.parametrize("state", ["failed", "diverged", "trained", "done"])
+@pytest.mark.parametrize("state", ["trained", "done"])
 def test_a_successor_leaves_where_nothing_is_to_be_done(
     made: MadeUp, run: RunDirectory, state: str
 ) -> None:
@@ -209,13 +210,48 @@ def test_a_successor_leaves_where_nothing_is_to_be_done(
     assert run.status().attempt == 1
 
 
+@pytest.mark.parametrize("state", ["failed", "diverged"])
+def test_a_successor_of_what_failed_leaves_and_lets_no_evaluation_start(
+    made: MadeUp, run: RunDirectory, state: str
+) -> None:
+    _state(run, state)
+
+    with pytest.raises(SystemExit) as left:
+        job(run, succeed, former="6")()
+
+    assert (left.value.code, run.status().state, run.status().attempt) == (LEFT, state, 1)
+
+
+@pytest.mark.parametrize(
+    ("work", "restarts", "cancels"),
+    [(succeed, 0, "8 9"), (fail, 0, "8 9"), (be_told, 0, ""), (succeed, 9, "")],
+)
+def test_successors_leave_the_queue_when_nobody_needs_them(
+    made: MadeUp, run: RunDirectory, work: object, restarts: int, cancels: str
+) -> None:
+    _state(run, "interrupted")
+    chain = [("5", "train", "/s/old"), ("10", "evaluate", "/s/new")]
+    chain[1:1] = [(number, "train", "/s/new") for number in ("6", "7", "8", "9")]
+    for number, stage, folder in chain:
+        words = {"profile": "own", "submitted": 0.0, "user": "me", "folder": folder, "log": ""}
+        jobs.append(run, jobs.JobRecord(number, None, stage, **words))  # type: ignore[arg-type]
+
+    with suppress(StageFailedError, SystemExit):
+        job(run, work, restarts=restarts)()
+
+    cancelled = made.folder / "cancelled"
+    assert (cancelled.read_text().strip() if cancelled.exists() else "") == cancels
+
+
 def test_a_successor_leaves_if_the_one_before_it_was_cancelled(
     made: MadeUp, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _state(run, "interrupted")
     monkeypatch.setattr("tgdp.sweep.slurm.cluster_job.was_cancelled", lambda job: job == "6")
 
-    assert job(run, fail, former="6")() == "cancelled"
+    with pytest.raises(SystemExit) as left:
+        job(run, succeed, former="6")()
+    assert (left.value.code, run.status().state) == (LEFT, "interrupted")
     assert job(run, succeed, former="5")() == "trained"
 
 

@@ -90,10 +90,10 @@ def test_a_job_whose_node_fails_goes_on_elsewhere(toy: ClusterSweep, testbed: Te
 def test_a_chain_goes_on_where_the_job_must_not_be_queued_again(
     toy: ClusterSweep, testbed: Testbed
 ) -> None:
-    toy.profile("requeue: chain")
+    toy.profile("requeue: chain\nsuccessors: 2")
     toy.submit()
     run, other = toy.runs()
-    first, *_ = [job.job for job in jobs.read(run)]
+    first, _, third, _ = [job.job for job in jobs.read(run)]
     wait_for(reached(run, 3))
 
     testbed.ask("scancel", "--signal=USR2", first)
@@ -104,9 +104,15 @@ def test_a_chain_goes_on_where_the_job_must_not_be_queued_again(
 
     assert settled(run, "done") == "done"
     assert toy.steps(run) == ALL_STEPS
-    # Its successor finds that somebody ended it on purpose, and leaves.
-    testbed.wait(jobs.read(other)[1].job, "COMPLETED")
-    assert other.status().state == "interrupted"
+    assert run.status().attempt == 3
+    # Not needed, so it never started; the evaluation did not wait for it.
+    testbed.wait(third, "CANCELLED")
+    # Of the other one a successor finds that somebody ended it on purpose: nobody goes on with it.
+    _, second, third, evaluation = [job.job for job in jobs.read(other)]
+    testbed.wait(second, "FAILED")
+    testbed.wait(third, "CANCELLED")
+    testbed.wait(evaluation, "CANCELLED")
+    assert (other.status().state, other.status().attempt) == ("interrupted", 1)
 
 
 def test_what_sbatch_alone_refuses_leaves_nothing(toy: ClusterSweep) -> None:

@@ -155,10 +155,20 @@ def test_where_jobs_must_not_be_requeued_successors_are_submitted(
 
     scripts = list(made.submitted().values())
     assert [option(text, "dependency") for text in scripts[:4]] == [
-        *(None, "afterany:100", "afterany:110", "afterok:120")
+        *(None, "afterany:100", "afterany:110", "'afterok:100?afterok:110?afterok:120'")
     ]
     assert all("#SBATCH --no-requeue" in text.splitlines() for text in scripts)
     assert [job.stage for job in jobs.read(toy.runs()[0])] == [*["train"] * 3, "evaluate"]
+
+
+def test_no_more_chains_are_at_work_than_jobs_may_be(toy: ClusterSweep, made: MadeUp) -> None:
+    toy.profile("requeue: chain\narray_parallelism: 1")
+    toy.submit()
+
+    waits = [option(text, "dependency") for text in made.submitted().values()]
+    assert waits[:3] == [None, "afterany:100", "'afterok:100?afterok:110'"]
+    # The second run's first waits for all of the first run's, for each may be the one that works.
+    assert waits[3:5] == ["afterany:100:110", "afterany:130"]
 
 
 def test_nothing_of_another_job_reaches_the_submission(

@@ -26,7 +26,7 @@ from tgdp.sweep.stages import IN_TWO, Stages
 if TYPE_CHECKING:
     from tgdp.sweep.slurm.submit import Submission
 
-MOST_SHOWN = 5
+MOST_SHOWN, MOST_SUBMITTED = 5, 12
 
 
 def on_slurm(sweep: Sweep, wanted: Wanted, where: Where, stages: Stages = IN_TWO) -> int:
@@ -155,11 +155,15 @@ def _show(plan: Plan, profile: Profile, results: Path) -> int:
 
 
 def _say_submitted(console: Console, sweep: Sweep, wanted: Wanted, done: "Submission") -> None:
-    for part in done.submitted:
+    # Single jobs of a chain may be hundreds.
+    rest = len(done.submitted) - MOST_SUBMITTED
+    for part in done.submitted[:MOST_SUBMITTED]:
         number = len(part.jobs)
         runs = f"{number} run{'s' * (number != 1)}"
         waits = f", after {part.waits}" if part.waits else ""
         say(console, (f"Submitted {part.number}: {part.stage}, {runs}{waits}.",))
+    if rest > 0:
+        say(console, (f"... and {rest} more, to {done.submitted[-1].number}.",))
     say(console, tuple(_left_alone(done)))
     if done.folder is None:
         say(console, ("Nothing submitted.", f"  {wanted.status(sweep)}"))

@@ -19,7 +19,7 @@ from tgdp.sweep.logs import error_size, tracebacks_since
 from tgdp.sweep.machine import count_cores
 from tgdp.sweep.probe_job import ProbeJob
 from tgdp.sweep.slurm.jobs import JobRecord, StageName, append, read
-from tgdp.sweep.slurm.requeue import has_restarted, job_number, put_back, was_cancelled
+from tgdp.sweep.slurm.requeue import cancel, has_restarted, job_number, put_back, was_cancelled
 from tgdp.sweep.state import is_held, read_state
 from tgdp.sweep.stop import StopRequest, stop_on_signals
 from tgdp.training.ranks import find_meeting
@@ -27,6 +27,9 @@ from tgdp.training.run_directory import ENDED_BADLY, RunDirectory
 
 LOCK_PATIENCE_S = 600.0
 """A lock on a shared folder outlives a node that failed; the server lets go of it after a while."""
+
+SETTLED = frozenset({"trained", "done"})
+"""States in which no job of a training is needed any more."""
 
 LEFT = 75
 """Exit code of a job that saved and left. Source: sysexits.h, EX_TEMPFAIL."""
@@ -70,8 +73,7 @@ class ClusterJob:
         run = RunDirectory(Path(self.work.directory))
         with stop_on_signals(StopRequest()) as heard:
             if (why := self._needless(run)) is not None:
-                log.info("nothing to do: %s", why)
-                return why
+                return self._leave_it(run, why)
             if _is_first():
                 self._prepare(run)
             known = error_size(run)
@@ -83,6 +85,26 @@ class ClusterJob:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+    def _leave_it(self, run: RunDirectory, why: str) -> str:
+        """Do nothing; what waits for this job starts only if the run is trained."""
+        log.info("nothing to do: %s", why)
+        if _is_first():
+            self._cancel_successors(run)
+        if why not in SETTLED:
+            sys.exit(LEFT)
+        return why
+
+    def _cancel_successors(self, run: RunDirectory) -> None:
+        """Take the jobs out of the queue that would have succeeded this one."""
+        if self.restarts:
+            return
+        own = [job for job in read(run) if job.stage == self.stage]
+        place = next((n for n, job in enumerate(own) if job.job == job_number()), len(own))
+        later = [job.job for job in own[place + 1 :] if job.folder == own[place].folder]
+        if later:
+            log.info("not needed any more: %s", ", ".join(later))
+            cancel(later)
 
     def _needless(self, run: RunDirectory) -> str | None:
         """Return why a job that waited for another has nothing to do; None where it has."""
@@ -131,6 +153,8 @@ class ClusterJob:
         if left is None:
             log.warning("%s: another job works on it; this one leaves it alone", run.path)
             return "taken"
+        if status.state in (*SETTLED, *ENDED_BADLY):
+            self._cancel_successors(run)
         if left == 0 or (status.state == "done" and self.stage != "probe"):
             return "done"
         if self.stage == "train" and status.state == "trained":

@@ -21,12 +21,12 @@ class Group(NamedTuple):
     Attributes:
         runs: The runs, in the order of the plan.
         stages: What each of them needs, in order.
-        after: Job in the queue for which the first of these waits; empty for none.
+        after: Jobs in the queue, for one of which the first of these waits; empty for none.
     """
 
     runs: tuple[PlannedRun, ...]
     stages: tuple[StageName, ...]
-    after: str = ""
+    after: tuple[str, ...] = ()
 
 
 class Chosen(NamedTuple):
@@ -73,8 +73,8 @@ def _behind(run: PlannedRun, active: Sequence[JobRecord]) -> Iterator[Group]:
     later = STAGES[STAGES.index(last.stage) + 1 :]
     stages = tuple[StageName, ...](stage for stage in stages_left(run) if stage in later)
     if stages:
-        newest = [job.job for job in active if job.stage == last.stage][-1]
-        yield Group((run,), stages, after=newest)
+        after = tuple(job.job for job in active if job.stage == last.stage)
+        yield Group((run,), stages, after)
 
 
 def stages_left(planned: PlannedRun) -> tuple[StageName, ...]:

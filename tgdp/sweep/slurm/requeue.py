@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tgdp.sweep.slurm.scheduler import ask
 
@@ -61,6 +61,13 @@ def put_back() -> bool:
     return False
 
 
+def cancel(jobs: Sequence[str]) -> None:
+    """Cancel jobs that wait; where that fails they start, and find nothing to do."""
+    done = _run("scancel", *jobs)
+    if done.returncode:
+        log.warning("scancel %s: %s", " ".join(jobs), done.stderr.strip())
+
+
 def _why_not(facts: Mapping[str, str]) -> str | None:
     """Return what speaks against queueing a job again; None where nothing does.
 
@@ -90,7 +97,10 @@ def _facts(number: str) -> dict[str, str]:
 
 
 def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:
-    command = ("scontrol", *words)
+    return _run("scontrol", *words)
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command, capture_output=True, text=True, timeout=PATIENCE_S, check=False

@@ -26,20 +26,43 @@ class Key(NamedTuple):
         return f"{self.group}.{self.stage}.{self.attempt}"
 
 
+class Wait(NamedTuple):
+    """For what jobs wait.
+
+    Attributes:
+        kind: How, in SLURM's word.
+        on: Calls before, or numbers of jobs in the queue already.
+        is_any: Whether one of them is enough; otherwise all of them.
+    """
+
+    kind: str
+    on: tuple[Key | str, ...]
+    is_any: bool = False
+
+    def words(self, numbers: Mapping[Key, str]) -> str:
+        """Return it in SLURM's words.
+
+        Args:
+            numbers: The cluster's numbers of those that were submitted before.
+        """
+        known = [one if isinstance(one, str) else numbers[one] for one in self.on]
+        if self.is_any:
+            return "?".join(f"{self.kind}:{number}" for number in known)
+        return ":".join((self.kind, *known))
+
+
 class Step(NamedTuple):
     """One call of `sbatch`.
 
     Attributes:
         key: Which.
         group: Of which runs.
-        kind: How it waits, in SLURM's word; empty where it does not.
-        waits_for: For which jobs: a call before, or the number of a job in the queue already.
+        wait: For what its jobs wait; None for nothing.
     """
 
     key: Key
     group: Group
-    kind: str = ""
-    waits_for: Key | str | None = None
+    wait: Wait | None = None
 
     def dependency(self, numbers: Mapping[Key, str]) -> str:
         """Return on what its jobs wait, in SLURM's words; empty for nothing.
@@ -47,10 +70,7 @@ class Step(NamedTuple):
         Args:
             numbers: The cluster's numbers of those that were submitted before.
         """
-        if not self.waits_for:
-            return ""
-        known = self.waits_for if isinstance(self.waits_for, str) else numbers[self.waits_for]
-        return f"{self.kind}:{known}"
+        return self.wait.words(numbers) if self.wait else ""
 
 
 def make_steps(groups: Sequence[Group], profile: Profile) -> list[Step]:
@@ -67,18 +87,31 @@ def at_once(groups: Sequence[Group], profile: Profile) -> int | None:
 
 
 def _steps(index: int, group: Group, groups: Sequence[Group], profile: Profile) -> Iterator[Step]:
-    successors = profile.successors if profile.requeue == "chain" else 0
-    limit = profile.array_parallelism
-    kind, before = ("afterok", group.after) if group.after else ("", None)
-    if limit and index >= limit and not group.after:
-        # More arrays than jobs at once: each waits for the one that many places before it.
-        kind, before = "afterany", Key(index - limit, groups[index - limit].stages[0])
+    wait = _turn(index, group, groups, profile)
     for stage in group.stages:
-        for attempt in range(successors + 1 if stage == "train" else 1):
-            if attempt:
-                kind = "afterany"
-            key = Key(index, stage, attempt)
-            yield Step(key, group, kind, before)
-            before = key
-        # Element by element: the evaluation of a run waits for nobody else's training.
+        keys = _keys(index, stage, profile)
+        for key in keys:
+            yield Step(key, group, wait)
+            # A successor: for when the one before it has ended, however it did.
+            wait = Wait("afterany", (key,))
+        # Element by element: the evaluation of a run waits for nobody else's training. Of a chain
+        # the first that comes to its end is the last that works.
         kind = "aftercorr" if len(group.runs) > 1 else "afterok"
+        wait = Wait(kind, keys, is_any=True)
+
+
+def _keys(index: int, stage: StageName, profile: Profile) -> tuple[Key, ...]:
+    successors = profile.successors if profile.requeue == "chain" and stage == "train" else 0
+    return tuple(Key(index, stage, attempt) for attempt in range(successors + 1))
+
+
+def _turn(index: int, group: Group, groups: Sequence[Group], profile: Profile) -> Wait | None:
+    """Return for what the first stage of a group waits."""
+    if group.after:
+        return Wait("afterok", group.after, is_any=True)
+    limit = profile.array_parallelism
+    if limit and index >= limit:
+        # More arrays than jobs at once: each waits for the one that many places before it.
+        before = index - limit
+        return Wait("afterany", _keys(before, groups[before].stages[0], profile))
+    return None
