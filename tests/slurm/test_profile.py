@@ -65,7 +65,6 @@ def test_memory_has_a_unit(folder: Path, written: str, megabytes: int) -> None:
         ("walltime: 9\nsbatch: {time: 3}", "sbatch.time: the harness sets this"),
         ("walltime: 9\ngpu_type: h100", "gpu_type is of no use without gpus"),
         ("walltime: 9\nsuccessors: 2", "successors is only for requeue: chain"),
-        ("walltime: 9\nrequeue: chain\narray_parallelism: 2", "array_parallelism cannot be kept"),
         ("walltime: 9\nprobe: {gpus: 2}", "a probe is measured by one process"),
         ("- walltime", "expected fields, a line each"),
         ("walltime: [", "not YAML"),
@@ -121,11 +120,10 @@ def test_every_profile_that_ships_can_be_read() -> None:
 
 
 def test_jobs_at_once_can_be_said_on_the_command_line() -> None:
-    profile = Profile(name="own", walltime=9, requeue="chain")
+    profile = Profile(name="own", walltime=9, array_parallelism=2)
 
-    assert with_parallelism(Profile(name="own", walltime=9), 3).array_parallelism == 3
-    with pytest.raises(UserError, match="--jobs 3: array_parallelism cannot be kept"):
-        with_parallelism(profile, 3)
+    assert with_parallelism(profile, 3).array_parallelism == 3
+    assert with_parallelism(profile, None) == profile
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,6 @@ class Profile(BaseModel):
             raise ValueError("gpu_type is of no use without gpus")
         if self.requeue != "chain" and "successors" in self.model_fields_set:
             raise ValueError("successors is only for requeue: chain")
-        if self.requeue == "chain" and self.array_parallelism is not None:
-            # SLURM has no `afterany` element by element, so a chain is of jobs without an array.
-            raise ValueError("array_parallelism cannot be kept with requeue: chain; leave it out")
         if (self.probe.nodes or 1) > 1 or (self.probe.gpus or 1) > 1:
             raise ValueError("probe: a probe is measured by one process; nodes and gpus are 1")
         for minutes_given in (self.walltime, self.evaluate.walltime, self.probe.walltime):

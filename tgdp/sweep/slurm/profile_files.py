@@ -70,17 +70,8 @@ def with_parallelism(profile: Profile, jobs: int | None) -> Profile:
     Args:
         profile: The profile.
         jobs: Jobs at once; None for what it says itself.
-
-    Raises:
-        UserError: The profile cannot keep to a number.
     """
-    if jobs is None:
-        return profile
-    try:
-        changed = {**profile.model_dump(exclude_unset=True), "array_parallelism": jobs}
-        return Profile.model_validate(changed)
-    except ValidationError as error:
-        raise UserError(f"--jobs {jobs}: {_explain(error)}") from error
+    return profile if jobs is None else profile.model_copy(update={"array_parallelism": jobs})
 
 
 def _read(path: Path) -> dict[str, Any]:
