@@ -25,8 +25,8 @@ parity: $(READY) ## ours against the released model's figures, a table of differ
 test: $(READY) ## every test but those that need a SLURM, three files at a time
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slurm"
 
-test-slurm: $(READY) ## those: clusters of their own on this machine (packages: make slurm-up)
-	$(BIN)/pytest -m slurm tests/slurm
+test-slurm: $(READY) ## those: two clusters of their own on this machine (packages: make slurm-up)
+	$(BIN)/pytest -n 2 --dist loadfile -m slurm tests/slurm
 
 test-fast: $(READY) ## the tests that take no more than a moment
 	$(BIN)/pytest -m "not slow" tests/unit tests/property
