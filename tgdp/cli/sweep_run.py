@@ -156,7 +156,8 @@ def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
     notes = (*base.notes, *summary(plan, wanted.slots().jobs))
     folder = embedded_folder(wanted.results)
     if base.embedded and plan.todo() and not (folder / "dataset.json").exists():
-        notes += (f"The embedded benchmark is made first, once, in {folder}.",)
+        shown = wanted.results / folder.relative_to(wanted.results.resolve())
+        notes += (f"The embedded benchmark is made first, once, in {shown}.",)
     return notes
 
 
