@@ -22,9 +22,9 @@ from tgdp.sweep.probes import ProbeWords, ask
 from tgdp.sweep.records import note
 from tgdp.sweep.resolve import (
     DEFAULT_PRESET,
+    EMBEDDED_PLACE,
     Base,
     Words,
-    embedded_folder,
     parse_seeds,
     resolve_base,
     without_data,
@@ -154,10 +154,9 @@ def note_launch(sweep: Sweep, base: Base, cells: Sequence[Cell], wanted: Wanted)
 
 def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
     notes = (*base.notes, *summary(plan, wanted.slots().jobs))
-    folder = embedded_folder(wanted.results)
+    folder = wanted.results / EMBEDDED_PLACE
     if base.embedded and plan.todo() and not (folder / "dataset.json").exists():
-        shown = wanted.results / folder.relative_to(wanted.results.resolve())
-        notes += (f"The embedded benchmark is made first, once, in {shown}.",)
+        notes += (f"The embedded benchmark is made first, once, in {folder}.",)
     return notes
 
 

@@ -12,6 +12,9 @@ from tgdp.model.content import named_by_content
 from tgdp.sweep.declare import Sweep
 
 DEFAULT_PRESET = "tiny"
+EMBEDDED_PLACE = Path("data", "embedded")
+"""Of the embedded benchmark, in a results folder."""
+
 OF_THE_DATA = frozenset({"data.name", "data.fingerprint", "data.folder"})
 """Keys that say what a prepared folder holds, so that the folder alone may say it."""
 
@@ -153,7 +156,7 @@ def _data(words: Words, results: Path) -> tuple[str, str, Path, Mapping[str, int
 
 def embedded_folder(results: Path) -> Path:
     """Return where the embedded benchmark lies."""
-    return (results / "data" / "embedded").resolve()
+    return (results / EMBEDDED_PLACE).resolve()
 
 
 def _default_splits(splits: Mapping[str, int]) -> dict[str, str]:
