@@ -154,10 +154,15 @@ def note_launch(sweep: Sweep, base: Base, cells: Sequence[Cell], wanted: Wanted)
 
 def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:
     notes = (*base.notes, *summary(plan, wanted.slots().jobs))
-    folder = wanted.results / EMBEDDED_PLACE
-    if base.embedded and plan.todo() and not (folder / "dataset.json").exists():
-        notes += (f"The embedded benchmark is made first, once, in {folder}.",)
-    return notes
+    return (*notes, *of_the_embedded(base, plan, wanted.results, "first"))
+
+
+def of_the_embedded(base: Base, plan: Plan, results: Path, when: str) -> tuple[str, ...]:
+    """Return that the embedded benchmark will be made, if it is wanted and not there."""
+    folder = results / EMBEDDED_PLACE
+    if not base.embedded or not plan.todo() or (folder / "dataset.json").exists():
+        return ()
+    return (f"The embedded benchmark is made {when}, once, in {folder}.",)
 
 
 def _on_paper(cells: Sequence[Cell], wanted: Wanted) -> "OnPaper | None":

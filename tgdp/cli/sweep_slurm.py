@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tgdp.cli.next_command import in_results
-from tgdp.cli.sweep_run import Wanted, look_at, note_launch, say, say_failed, write_tables
+from tgdp.cli.sweep_run import (
+    Wanted,
+    look_at,
+    note_launch,
+    of_the_embedded,
+    say,
+    say_failed,
+    write_tables,
+)
 from tgdp.cli.sweep_start import Where
 from tgdp.config import Config
 from tgdp.errors import UserError
@@ -51,7 +59,8 @@ def on_slurm(sweep: Sweep, wanted: Wanted, where: Where, stages: Stages = IN_TWO
     console = Console()
     if where.dry_run:
         console.print(plan_table(plan))
-    say(console, (*base.notes, *summary(plan, profile.array_parallelism or len(plan.runs))))
+    made = of_the_embedded(base, plan, wanted.results, "by the first training job")
+    say(console, (*base.notes, *summary(plan, profile.array_parallelism or len(plan.runs)), *made))
     if not plan.todo():
         return 0
     site = _checked(plan, profile, console)
