@@ -6,7 +6,7 @@ its last seconds timed out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple
 
@@ -77,6 +77,8 @@ class Life:
         state: How it is, everything considered.
         cause: Why nobody goes on with it, where that is known.
         jobs: Its jobs on a cluster, the oldest first.
+        is_sure: Whether the scheduler knows all its jobs, or knows them to be gone. If not, one of
+            them may wait or run.
     """
 
     run: RunDirectory
@@ -84,6 +86,7 @@ class Life:
     state: LifeState
     cause: Cause = ""
     jobs: tuple[Held, ...] = ()
+    is_sure: bool = True
 
     @cached_property
     def known(self) -> tuple[SchedulerJob, ...]:
@@ -140,9 +143,14 @@ def look(
     jobs = ask_about(asked, queue_alone=queue_alone)
     over.update({name: job for name, job in jobs.items() if not job.is_active})
     known = {**over, **jobs}
-    return tuple(
+    lives = (
         judge(run, status, tuple(Held(record, known.get(record.job)) for record in some))
         for (run, status), some in zip(runs, records, strict=True)
+    )
+    if jobs.queue_answered:
+        return tuple(lives)
+    return tuple(
+        replace(life, is_sure=all(held.job is not None for held in life.jobs)) for life in lives
     )
 
 

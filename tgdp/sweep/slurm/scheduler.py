@@ -18,7 +18,7 @@ from tgdp.sweep.slurm.listing import (
     from_squeue,
 )
 
-__all__ = ["SchedulerJob", "ask", "ask_about", "polite"]
+__all__ = ["Known", "SchedulerJob", "ask", "ask_about", "polite"]
 
 YOUNG_S = 60.0
 """For so long after its submission a job that neither knows counts as pending."""
@@ -28,6 +28,17 @@ MANY, PAUSE_OF_MANY_S = 50, 15.0
 
 MOST_IDS = 8_000
 """Ids in one command: Linux takes 128 KiB in one word."""
+
+
+class Known(dict[str, SchedulerJob]):
+    """The jobs that the scheduler knows, by id.
+
+    Attributes:
+        queue_answered: Whether the queue answered. If not, a job that is not in here may be
+            waiting all the same.
+    """
+
+    queue_answered: bool = True
 
 
 def polite(pause_s: float, active: int) -> float:
@@ -40,9 +51,7 @@ def polite(pause_s: float, active: int) -> float:
     return max(pause_s, PAUSE_OF_MANY_S) if active > MANY else pause_s
 
 
-def ask_about(
-    records: Iterable[JobRecord], *, queue_alone: bool = False
-) -> dict[str, SchedulerJob]:
+def ask_about(records: Iterable[JobRecord], *, queue_alone: bool = False) -> Known:
     """Return what the scheduler knows of jobs that were submitted for runs, by id.
 
     Args:
@@ -58,7 +67,7 @@ def ask(
     submitted: Mapping[str, float] | None = None,
     *,
     queue_alone: bool = False,
-) -> dict[str, SchedulerJob]:
+) -> Known:
     """Return the jobs that the scheduler knows, by id.
 
     Where `sacct` does not answer, `squeue` alone counts, and the other way round; the failure is
@@ -71,11 +80,12 @@ def ask(
         queue_alone: What is in the queue is all that is asked for; the accounts, a database that
             everybody shares, are spared.
     """
+    found = Known()
     if not jobs:
-        return {}
+        return found
     queue, accounts = _listings(jobs, queue_alone)
+    found.queue_answered = queue is not None
     now = time.time()
-    found: dict[str, SchedulerJob] = {}
     for job in jobs:
         known = _together(queue.get(job) if queue else None, accounts.get(job), queue is not None)
         if known is None and now - (submitted or {}).get(job, 0.0) < YOUNG_S:
