@@ -38,7 +38,7 @@ def submitted(
     job: str,
     state: State | None = None,
     at: float = HOUR_AGO,
-    **fields: str,
+    **fields: str | float,
 ) -> RunDirectory:
     """Return a run that a cluster was given as a job, as far as a state."""
     run = write_run(results, cell, state) if state else run_of(results, cell)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import pytest
+from filelock import FileLock
 from made_up import MadeUp, make_up
 
 from tgdp.config import Config, dump, override
@@ -253,6 +255,50 @@ def test_a_successor_leaves_if_the_one_before_it_was_cancelled(
         job(run, succeed, former="6")()
     assert (left.value.code, run.status().state) == (LEFT, "interrupted")
     assert job(run, succeed, former="5")() == "trained"
+
+
+def test_one_that_is_noted_twice_does_not_cancel_itself(made: MadeUp, run: RunDirectory) -> None:
+    _state(run, "interrupted")
+    noted = jobs.JobRecord("7", None, "train", "own", 0.0, "me", "/s", "")
+    for _ in range(2):
+        jobs.append(run, noted)
+
+    assert job(run, succeed, restarts=0)() == "trained"
+    assert not (made.folder / "cancelled").exists()
+
+
+def test_one_that_finds_another_at_work_lets_nothing_begin_behind_it(
+    made: MadeUp, run: RunDirectory
+) -> None:
+    _state(run, "interrupted")
+    with FileLock(run.lock_file), pytest.raises(SystemExit) as left:
+        job(run, succeed)()
+
+    assert (left.value.code, run.status().attempt) == (LEFT, 1)
+
+
+def test_a_successor_waits_for_the_lock_of_a_node_that_failed(
+    made: MadeUp, run: RunDirectory
+) -> None:
+    _state(run, "interrupted")
+    lock = FileLock(run.lock_file, thread_local=False)
+    lock.acquire()
+    Timer(1.5, lock.release).start()
+
+    assert job(run, succeed, restarts=0, former="5")() == "trained"
+
+
+def test_one_that_slurm_brings_back_again_and_again_comes_to_an_end(
+    made: MadeUp, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _state(run, "interrupted")
+    run.set_status(replace(run.status(), attempt=9))
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "8")
+
+    with pytest.raises(StageFailedError, match="9 jobs are all that it may use up"):
+        job(run, succeed, restarts=9)()
+
+    assert job(run, succeed, restarts=10)() == "trained"
 
 
 def test_a_job_that_nobody_noted_notes_itself_once(

@@ -1,6 +1,8 @@
 """The code of a submission is what was tracked then, whatever becomes of the checkout."""
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,27 @@ def test_a_later_edit_makes_another_and_leaves_it_alone(checkout: Path, tmp_path
     assert (first.folder / "tgdp" / "code.py").read_text() == "one\n"
     assert first.folder.stat().st_ino == inode
     assert (first.is_dirty, second.is_dirty) == (False, True)
+
+
+def test_settings_of_the_user_do_not_spoil_it(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "config", "diff.noprefix", "true")
+    git(checkout, "config", "diff.mnemonicPrefix", "true")
+    (checkout / "tgdp" / "code.py").write_text("two\n")
+
+    taken = take(tmp_path / "results", checkout)
+
+    assert taken.folder is not None
+    assert (taken.folder / "tgdp" / "code.py").read_text() == "two\n"
+
+
+def test_one_that_is_used_again_is_not_old(checkout: Path, tmp_path: Path) -> None:
+    taken = take(tmp_path / "results", checkout)
+    assert taken.folder is not None
+    os.utime(taken.folder, (1.0, 1.0))
+
+    take(tmp_path / "results", checkout)
+
+    assert time.time() - taken.folder.stat().st_mtime < 60
 
 
 def test_looking_writes_nothing(checkout: Path, tmp_path: Path) -> None:

@@ -14,8 +14,13 @@ from made_up import MadeUp, make_up, option
 from tests.unit.test_quick_start import SCRIPT
 from tgdp.cli import sweep_slurm
 from tgdp.errors import UserError
-from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant
+from tgdp.presets import tiny
+from tgdp.sweep.declare import RETRIEVAL, Sweep, Variant, expand
+from tgdp.sweep.plan import make_plan
 from tgdp.sweep.slurm import jobs, sbatch
+from tgdp.sweep.slurm.groups import Group
+from tgdp.sweep.slurm.profile import Profile
+from tgdp.sweep.slurm.steps import at_once
 
 GOLDEN = Path(__file__).with_name("golden_sbatch.txt")
 
@@ -87,6 +92,22 @@ def test_a_results_folder_of_another_user_is_named(
     with pytest.raises(UserError, match=r"/theirs/.submissions/lock: another user's; take a resu"):
         toy.submit()
     assert made.submitted() == {}
+
+
+@pytest.mark.parametrize("name", [".submissions", ".snapshots"])
+def test_nothing_is_run_from_where_others_may_write(
+    toy: ClusterSweep, made: MadeUp, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = toy.results / name
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    with pytest.raises(UserError, match=f"{name}: everybody may write to it"):
+        toy.submit()
+    folder.chmod(0o700)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(UserError, match=r"another user's; take a results folder"):
+        toy.submit()
+    assert not made.submitted()
 
 
 def test_every_job_is_noted_with_its_run(toy: ClusterSweep, made: MadeUp) -> None:
@@ -169,6 +190,47 @@ def test_no_more_chains_are_at_work_than_jobs_may_be(toy: ClusterSweep, made: Ma
     assert waits[:3] == [None, "afterany:100", "'afterok:100?afterok:110'"]
     # The second run's first waits for all of the first run's, for each may be the one that works.
     assert waits[3:5] == ["afterany:100:110", "afterany:130"]
+
+
+def test_jobs_at_once_are_shared_by_the_size_of_the_arrays(toy: ClusterSweep) -> None:
+    rows(toy, 40)
+    plan = make_plan(toy.sweep, expand(toy.sweep, tiny(), None), toy.results)
+    profile = Profile(name="own", walltime=9, array_parallelism=8)
+
+    def shares(*sizes: int) -> list[int | None]:
+        groups = [Group(plan.runs[:size], ("train",)) for size in sizes]
+        return [at_once(groups, index, profile) for index in range(len(groups))]
+
+    assert shares(40) == [8]
+    # One that has a single run left takes one, not half.
+    assert shares(39, 1) == [7, 1]
+    assert shares(20, 20) == [4, 4]
+    assert shares(3, 3, 3) == [2, 3, 3]
+    assert sum(filter(None, shares(9, 8, 7))) == 8
+
+
+def test_a_queue_that_falls_silent_between_two_questions_is_no_empty_one(
+    toy: ClusterSweep, made: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy.submit()
+    monkeypatch.setattr("tgdp.sweep.slurm.command.WAITS_S", (0.0,))
+    made.command("squeue", 'case "$*" in *%F*) ;; *) exit 1 ;; esac')
+
+    with pytest.raises(UserError, match="squeue does not answer"):
+        toy.submit()
+
+    assert len(made.submitted()) == 2
+
+
+def test_a_cluster_whose_numbers_begin_again_is_no_obstacle(
+    toy: ClusterSweep, made: MadeUp
+) -> None:
+    toy.submit()
+    (made.folder / "number").write_text("100")
+
+    assert toy.submit() == 0
+
+    assert len(list(toy.runs()[0].log.glob("100_0"))) == 1
 
 
 def test_nothing_of_another_job_reaches_the_submission(

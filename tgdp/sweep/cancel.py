@@ -9,10 +9,9 @@ from typing import NamedTuple
 from tgdp.errors import UserError
 from tgdp.sweep.cells import Named
 from tgdp.sweep.lifetime import Life, look
+from tgdp.sweep.slurm.command import call
 from tgdp.sweep.state import is_held, read_state
 from tgdp.training.run_directory import RunDirectory, Status
-
-PATIENCE_S = 60.0
 
 
 class Stoppable(NamedTuple):
@@ -79,9 +78,7 @@ def is_at_work(run: RunDirectory, state: str, status: Status) -> bool:
 
 def _scancel(jobs: Sequence[str]) -> None:
     try:
-        done = subprocess.run(
-            ("scancel", *jobs), capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
+        done = call("scancel", *jobs)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"scancel: {error}; the jobs are {', '.join(jobs)}") from error
     if done.returncode:

@@ -53,8 +53,8 @@ GUESS = "out of memory?"
 LEFT = "75:0"
 """Exit code of a job that saved and left because it was told to."""
 
-SIGNAL_AHEAD_S = 600.0
-"""A job that left so long before its limit was told to by the signal that goes ahead of it."""
+EARLY_S = 90.0
+"""SLURM looks at limits every 30 s, and may send a signal a minute early."""
 
 CLOCKS_S = 60.0
 """Two hosts' clocks agree by so much."""
@@ -112,12 +112,12 @@ class Life:
     @property
     def gpu_s(self) -> float:
         """GPU-seconds that it has used."""
-        return gpu_seconds(self.run, self.status, self.known)
+        return gpu_seconds(self.run, self.status, [held.job for held in self.jobs])
 
     @property
     def wasted_gpu_s(self) -> float:
         """GPU-seconds of them whose work was lost."""
-        return wasted_gpu_seconds(self.run, self.status, self.known)
+        return wasted_gpu_seconds(self.run, self.status, [held.job for held in self.jobs])
 
 
 def look(
@@ -165,8 +165,9 @@ def judge(run: RunDirectory, status: Status, jobs: tuple[Held, ...] = ()) -> Lif
     ended_badly = status.state in ENDED_BADLY
     if active and not (ended_badly and _are_older(active, status)):
         return Life(run, status, "trained" if status.is_trained else "queued", "", jobs)
-    over = [job for _, job in pairs if not job.is_active]
-    cause = _cause(status, over)
+    ended = [(record, job) for record, job in pairs if not job.is_active]
+    over = [job for _, job in ended]
+    cause = _cause(status, ended)
     if ended_badly or not over:
         return Life(run, status, status.state, cause, jobs)
     return Life(run, status, _left(run, status, over, cause), cause, jobs)
@@ -197,18 +198,19 @@ def _left(
     return status.state
 
 
-def _cause(status: Status, over: Sequence[SchedulerJob]) -> Cause:
+def _cause(status: Status, ended: Sequence[tuple[JobRecord, SchedulerJob]]) -> Cause:
     if _is_out_of_memory(status.error):
         return "oom"
-    if not over:
+    if not ended:
         return "failed" if status.state == "failed" else ""
-    ran = [job for job in over if job.has_run] or over
-    newest = max(ran, key=lambda job: job.end or job.start or 0.0)
+    ran = [pair for pair in ended if pair[1].has_run] or ended
+    record, newest = max(ran, key=lambda pair: pair[1].end or pair[1].start or 0.0)
     if newest.out_of_memory:
         return "oom"
     if newest.exit_code == LEFT and newest.state == "FAILED":
-        limit = newest.limit_s
-        return "timeout" if limit and newest.elapsed_s + SIGNAL_AHEAD_S >= limit else ""
+        # It was told to go: by the signal that is sent ahead of its limit, or before its time.
+        told_s, limit = newest.elapsed_s + record.signal_ahead + EARLY_S, newest.limit_s
+        return "timeout" if limit and told_s >= limit else ""
     return "failed" if status.state == "failed" else CAUSES.get(newest.state, "")
 
 

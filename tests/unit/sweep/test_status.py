@@ -78,6 +78,33 @@ def test_the_cause_is_that_of_the_job_that_ran_not_of_the_one_that_waited_for_it
     )
 
 
+@pytest.mark.parametrize(
+    ("ahead", "elapsed", "limit", "cause"),
+    [
+        (3600, "82900", "1-00:00:00", "timeout"),
+        (3600, "70000", "1-00:00:00", ""),
+        (120, "5", "00:10:00", ""),
+        (120, "470", "00:10:00", "timeout"),
+    ],
+)
+def test_a_job_that_left_at_the_signal_ahead_of_its_limit_timed_out(
+    tmp_path, fake, ahead, elapsed, limit, cause
+) -> None:
+    (cell, *_) = noted(tmp_path)
+    submitted(tmp_path, cell, "7", "interrupted", signal_ahead=ahead)
+    left = {"ExitCode": "75:0", "ElapsedRaw": elapsed, "Timelimit": limit, "NodeList": "n1"}
+    fake.accounts(accounted("7", "FAILED", **left))
+    assert data(tmp_path, "status", "masking", "--seeds", "1")[0]["cause"] == cause
+
+
+def test_a_job_that_is_noted_twice_counts_once(tmp_path, fake) -> None:
+    (cell, *_) = noted(tmp_path)
+    for _ in range(2):
+        submitted(tmp_path, cell, "7", "interrupted")
+    fake.accounts(accounted("7", "NODE_FAIL", ElapsedRaw="3600", AllocTRES="gres/gpu=2"))
+    assert data(tmp_path, "status", "masking", "--seeds", "1")[0]["gpu_hours"] == 2.0
+
+
 def test_a_plan_asks_the_queue_and_spares_the_accounts(tmp_path, fake) -> None:
     cells = noted(tmp_path)
     write_run(tmp_path, cells[0])

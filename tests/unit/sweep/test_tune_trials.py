@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_scheduler import accounted, open_scheduler
 from tests.study_runs import (
     RATIO,
     TEMPERATURE,
@@ -17,6 +18,7 @@ from tests.study_runs import (
 )
 from tgdp.config import override, signature
 from tgdp.errors import UserError
+from tgdp.sweep.slurm.jobs import JobRecord, append
 from tgdp.sweep.tune.declare import Choice, Constraint, Objective, Study
 from tgdp.sweep.tune.measure import Measured, measure
 from tgdp.sweep.tune.opening import open_book
@@ -26,6 +28,17 @@ from tgdp.sweep.tune.space import grid
 from tgdp.sweep.tune.storage import journal_file, open_study, place, read_study
 
 POINT = {RATIO: 0.25, TEMPERATURE: 0.1}
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    yield from open_scheduler(tmp_path / "bin", monkeypatch)
+
+
+def costly(**fields) -> Study:
+    """Return a study that asks for GPU-hours twice."""
+    limits = (Constraint("gpu_hours", upper=1.0),)
+    return study(objectives=(Objective("gpu_hours", "minimize"),), constraints=limits, **fields)
 
 
 def test_a_trial_is_the_run_of_its_configuration(tmp_path: Path) -> None:
@@ -64,6 +77,31 @@ def test_what_a_run_does_not_say_is_refused_with_what_it_does(tmp_path: Path) ->
     later = study(objectives=(Objective("retrieval/{dataset}/a2v/r5", "maximize"),))
     with pytest.raises(UserError, match=r"has no 'retrieval/toy/a2v/r5'. Valid: retrieval, .*r1"):
         measure(later, run, task.dataset)
+
+
+def test_the_scheduler_is_asked_once_for_all_that_is_asked_of_a_run(tmp_path, fake) -> None:
+    task = task_of(costly(), tmp_path)
+    run = write_run(task, POINT)
+    append(run, JobRecord("7", None, "train", "own", 0.0, "me", "folder", "log"))
+    fake.accounts(accounted("7", ElapsedRaw="7200", AllocTRES="gres/gpu=2"))
+    assert measure(task.study, run, task.dataset) == Measured((4.0,), {"gpu_hours <= 1": 3.0})
+    assert (len(fake.calls("squeue")), len(fake.calls("sacct"))) == (1, 1)
+    measure(study(), run, task.dataset)
+    assert len(fake.calls("squeue")) == 1
+
+
+def test_the_scheduler_is_asked_once_for_all_runs_that_may_be_imported(tmp_path, fake) -> None:
+    task = task_of(costly(), tmp_path)
+    for index, ratio in enumerate((0.0, 0.25, 0.5)):
+        run = write_run(task, {RATIO: ratio, TEMPERATURE: 0.1})
+        append(run, JobRecord(f"7_{index}", "7", "train", "own", 0.0, "me", "folder", "log"))
+    using = {"ElapsedRaw": "3600", "AllocTRES": "gres/gpu=2"}
+    # The third had no GPU, and cannot say what is asked for.
+    fake.accounts(accounted("7_0", **using), accounted("7_1", **using), accounted("7_2"))
+    found = importable(task, ())
+    assert sorted(past.point[RATIO] for past in found) == [0.0, 0.25]
+    assert [past.measured.values for past in found] == [(2.0,), (2.0,)]
+    assert (len(fake.calls("squeue")), len(fake.calls("sacct"))) == (1, 1)
 
 
 def test_infeasible_trials_are_neither_best_nor_on_the_front(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class ClusterJob:
             if (why := self._needless(run)) is not None:
                 return self._leave_it(run, why)
             if _is_first():
-                self._prepare(run)
+                self._prepare(run, heard)
             known = error_size(run)
             left = self.work()
             return self._ended(run, left, heard(), known) if _is_first() else "another rank's"
@@ -99,8 +99,9 @@ class ClusterJob:
         """Take the jobs out of the queue that would have succeeded this one."""
         if self.restarts:
             return
+        number = job_number()
         own = [job for job in read(run) if job.stage == self.stage]
-        place = next((n for n, job in enumerate(own) if job.job == job_number()), len(own))
+        place = next((n for n, job in enumerate(own) if job.job == number), len(own))
         later = [job.job for job in own[place + 1 :] if job.folder == own[place].folder]
         if later:
             log.info("not needed any more: %s", ", ".join(later))
@@ -116,21 +117,26 @@ class ClusterJob:
         settled = self.work.settled if isinstance(self.work, Job) else ()
         if state in settled or (self.stage != "probe" and state == "done"):
             return state
-        return "cancelled" if was_cancelled(self.former) else None
+        # One rank asks for all; if it leaves with an error, `--kill-on-bad-exit` ends the others.
+        return "cancelled" if _is_first() and was_cancelled(self.former) else None
 
-    def _prepare(self, run: RunDirectory) -> None:
+    def _prepare(self, run: RunDirectory, heard: StopRequest) -> None:
         """See to it that the work can begin; of several ranks only the first does."""
         status = read_state(run)
         if self.stage == "evaluate" and not (status.is_trained or status.state == "done"):
             raise StageFailedError(f"{run.path}: is {status.state}, not trained: cannot evaluate")
         if self.stage == "probe" and status.state != "done":
             raise StageFailedError(f"{run.path}: is {status.state}, not done: nothing to probe")
+        if has_restarted() and self.restarts and status.attempt >= self.restarts:
+            # SLURM has queued it again by itself, which nobody counts but here.
+            raise StageFailedError(f"{run.path}: {self.restarts} jobs are all that it may use up")
         _clear_stray()
         self._register(run)
         if self.stage == "train":
             _ensure_data(self.work.config)
         deadline = time.monotonic() + LOCK_PATIENCE_S
-        while has_restarted() and is_held(run) and time.monotonic() < deadline:
+        goes_on = has_restarted() or self.former
+        while goes_on and is_held(run) and not heard() and time.monotonic() < deadline:
             time.sleep(1.0)
 
     def _register(self, run: RunDirectory) -> None:
@@ -152,7 +158,8 @@ class ClusterJob:
         status = read_state(run)
         if left is None:
             log.warning("%s: another job works on it; this one leaves it alone", run.path)
-            return "taken"
+            # Nothing was done, so nothing that waits for this may start.
+            sys.exit(LEFT)
         if status.state in (*SETTLED, *ENDED_BADLY):
             self._cancel_successors(run)
         if left == 0 or (status.state == "done" and self.stage != "probe"):

@@ -15,8 +15,9 @@ NO_ACCOUNTING = "accounting storage is disabled"
 UNKNOWN_JOB = "Invalid job id specified"
 """What `squeue` says of a single job that it has forgotten; of several it says nothing."""
 
-OVERRIDES = ("SQUEUE_", "SACCT_")
-"""Beginnings of variables that would change what the commands print."""
+OVERRIDES = ("SQUEUE_", "SACCT_", "SACCTMGR_", "SINFO_", "SCANCEL_", "SCONTROL_", "SLURM_CLUSTERS")
+"""Beginnings of variables that would change what the commands print, or which cluster they mean:
+`sbatch` is given none of them either."""
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ def answer(*command: str) -> str | None:
     for pause in (0.0, *WAITS_S):
         time.sleep(pause)
         try:
-            done = _run(command)
+            done = call(*command)
         except FileNotFoundError:
             log.warning("%s: not on this machine; what it knows is left out", command[0])
             return None
@@ -48,7 +49,13 @@ def answer(*command: str) -> str | None:
     return None
 
 
-def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def call(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command once, whatever the user's variables would make of it.
+
+    Raises:
+        OSError: It is not here.
+        subprocess.TimeoutExpired: It does not come to an end.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(OVERRIDES)}
     # Times as seconds, whatever the site prefers, and lists of array elements never cut short.
     words = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}

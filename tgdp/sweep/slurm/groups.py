@@ -9,6 +9,7 @@ from tgdp.sweep.plan import PlannedRun
 from tgdp.sweep.probe_job import ProbeJob
 from tgdp.sweep.slurm.cluster_job import ClusterJob
 from tgdp.sweep.slurm.jobs import STAGES, JobRecord, StageName, read
+from tgdp.sweep.slurm.marks import SilentQueueError
 from tgdp.sweep.slurm.profile import Profile
 from tgdp.sweep.slurm.scheduler import ask_about
 from tgdp.sweep.stages import Stages
@@ -48,10 +49,15 @@ def choose(runs: Iterable[PlannedRun]) -> Chosen:
 
     Args:
         runs: What a plan has left.
+
+    Raises:
+        SilentQueueError: The queue does not answer.
     """
     runs = tuple(runs)
     records = {run.cell.signature: read(run.run) for run in runs if run.run.path.is_dir()}
     known = ask_about(job for jobs in records.values() for job in jobs)
+    if not known.queue_answered:
+        raise SilentQueueError
     taken: dict[str, str] = {}
     behind: list[Group] = []
     for run in runs:

@@ -32,6 +32,7 @@ class JobRecord(NamedTuple):
         user: Who submitted it.
         folder: Folder of the submission: its snapshot is named there, and its logs lie there.
         log: What its first rank printed.
+        signal_ahead: Seconds before the end of its walltime at which it is told to save.
     """
 
     job: str
@@ -42,6 +43,7 @@ class JobRecord(NamedTuple):
     user: str
     folder: str
     log: str
+    signal_ahead: float = 600.0
 
 
 def append(run: RunDirectory, record: JobRecord) -> None:
@@ -55,14 +57,20 @@ def append(run: RunDirectory, record: JobRecord) -> None:
 
 
 def read(run: RunDirectory) -> list[JobRecord]:
-    """Return the jobs of a run, the oldest first; a torn line is left out."""
+    """Return the jobs of a run, the oldest first; a torn line is left out.
+
+    One that started before its launch could note it has noted itself, and stands there twice.
+    """
     try:
         # Not through a Path: a plan reads ten thousand of these.
         lines = read_small(f"{run.path}/{JOBS_FILE}").splitlines()
     except FileNotFoundError:
         return []
-    records = (_parsed(line) for line in lines)
-    return [record for record in records if record is not None]
+    found: dict[str, JobRecord] = {}
+    for record in map(_parsed, lines):
+        if record is not None:
+            found.setdefault(record.job, record)
+    return list(found.values())
 
 
 def _parsed(line: bytes) -> JobRecord | None:

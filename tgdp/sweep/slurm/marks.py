@@ -6,16 +6,16 @@ The mark, `tgdp <folder of the submission> <key>`, stands in the comment of the 
 
 import json
 import logging
-import subprocess
 import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tgdp.errors import UserError
-from tgdp.sweep.slurm.command import answer
+from tgdp.sweep.slurm.command import answer, call
 
 MARK = "tgdp"
+
 
 FACTS_FILE = "submission.json"
 """In the folder of a submission: by whom and of what it was made, and the jobs that are noted."""
@@ -24,6 +24,16 @@ PATIENCE_S, PAUSE_S = 60.0, 1.0
 """How long a job may take to end that was cancelled: it saves first."""
 
 log = logging.getLogger(__name__)
+
+
+class SilentQueueError(UserError):
+    """Nobody can say what is in the queue, so nothing may be submitted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "squeue does not answer, so nobody knows which jobs are in the queue already: nothing "
+            "is submitted; try again when the cluster answers"
+        )
 
 
 class Marked(NamedTuple):
@@ -63,14 +73,11 @@ def cancel_unnoted(root: Path) -> None:
         root: Where the folders of all submissions are; jobs of others are left alone.
 
     Raises:
-        UserError: The queue is not told, so that nobody knows what is in it.
+        SilentQueueError: The queue is not told.
     """
     listed = _listed()
     if listed is None:
-        raise UserError(
-            "squeue does not answer, so nobody knows which jobs are in the queue already: nothing "
-            "is submitted; try again when the cluster answers"
-        )
+        raise SilentQueueError
     lost = {found.job for found in listed if _is_unnoted(root, found)}
     if not lost:
         return
@@ -99,7 +106,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def _listed() -> list[Marked] | None:
-    listed = answer("squeue", "--noheader", "--me", "--format=%F|%k")
+    listed = answer("squeue", "--noheader", "--all", "--me", "--format=%F|%k")
     if listed is None:
         return None
     parts = (line.partition("|") for line in listed.splitlines())
@@ -108,4 +115,4 @@ def _listed() -> list[Marked] | None:
 
 def _cancel(jobs: Collection[str]) -> None:
     if jobs:
-        subprocess.run(("scancel", *sorted(jobs)), check=False, timeout=PATIENCE_S)
+        call("scancel", *sorted(jobs))

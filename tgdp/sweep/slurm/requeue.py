@@ -11,11 +11,10 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+from tgdp.sweep.slurm.command import call
 from tgdp.sweep.slurm.scheduler import ask
 
 TRIES, PAUSE_S = 3, 1.0
-
-PATIENCE_S = 60
 
 ALREADY = "pending execution"
 """SLURM was quicker, and queues it by itself."""
@@ -102,9 +101,7 @@ def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
+        return call(*command)
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, 1, "", str(error))
 

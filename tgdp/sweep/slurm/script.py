@@ -84,8 +84,11 @@ def setup_lines(profile: Profile, snapshot: Path | None) -> list[str]:
 
 
 def python() -> str:
-    """Return what starts python: deaf to the signal that would kill it before a handler stands."""
-    return f"env --ignore-signal=USR2 {shlex.quote(sys.executable)}"
+    """Return what starts python: deaf to the signal that would kill it before a handler stands.
+
+    By the shell, for the `env` of coreutils before 8.31 has no such option.
+    """
+    return f'sh -c \'trap "" USR2; exec "$@"\' sh {shlex.quote(sys.executable)}'
 
 
 def _options(profile: Profile, waits: bool, snapshot: Path | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import subprocess
 import tarfile
 import time
@@ -24,8 +25,33 @@ FOLDER = ".snapshots"
 
 PATCH_FILE = ".snapshot.patch"
 
+PLAIN = (
+    *("--binary", "--no-color", "--no-ext-diff", "--no-textconv"),
+    *("--src-prefix=a/", "--dst-prefix=b/"),
+)
+"""A patch as `git apply` takes it, whatever the user's own settings are."""
+
 PRIVATE = 0o700
 """Snapshots, pickles and logs are the user's own; who wants to share them opens the folder."""
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only the user may write to; what lies there is run as the user.
+
+    Raises:
+        UserError: It is there, and another user's, or everybody may write to it.
+        OSError: It cannot be made.
+    """
+    folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.getuid():
+        raise UserError(
+            f"{folder}: another user's; take a results folder of your own: --results DIR"
+        )
+    if found.st_mode & stat.S_IWOTH:
+        raise UserError(
+            f"{folder}: everybody may write to it, and jobs run what is there: chmod o-w"
+        )
 
 
 @dataclass(frozen=True)
@@ -53,14 +79,18 @@ def take(results: Path, checkout: Path = CHECKOUT) -> Snapshot:
         checkout: Where the code lies.
 
     Raises:
-        UserError: git fails, or the folder cannot be written.
+        UserError: git fails, or the folder cannot be written, or is not the user's own.
     """
     seen, patch = _look(results, checkout)
-    if seen.folder is None or seen.folder.exists():
+    if seen.folder is None:
+        return seen
+    if seen.folder.exists():
+        # So that nobody takes it for an old one that no job needs.
+        os.utime(seen.folder)
         return seen
     staged = seen.folder.with_name(f"{seen.folder.name}.{os.getpid()}.tmp")
     try:
-        staged.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        make_private(staged.parent)
         staged.mkdir(mode=PRIVATE)
         _fill(staged, checkout, seen.commit, patch)
         _put(staged, seen.folder)
@@ -86,7 +116,7 @@ def _look(results: Path, checkout: Path) -> tuple[Snapshot, bytes]:
         note = "The code is no git checkout: no snapshot; jobs take what is installed then."
         return Snapshot(None, notes=(note,)), b""
     commit = _git(checkout, "rev-parse", "HEAD").decode().strip()
-    patch = _git(checkout, "diff", commit, "--binary", "--no-color", "--no-ext-diff")
+    patch = _git(checkout, "diff", commit, *PLAIN)
     name = commit[:12] + (f"-{hashlib.sha256(patch).hexdigest()[:12]}" if patch else "")
     folder = results.resolve() / FOLDER / name
     return Snapshot(folder, commit, bool(patch), _untracked(checkout)), patch
@@ -94,7 +124,8 @@ def _look(results: Path, checkout: Path) -> tuple[Snapshot, bytes]:
 
 def _fill(staged: Path, checkout: Path, commit: str, patch: bytes) -> None:
     with tarfile.open(fileobj=io.BytesIO(_git(checkout, "archive", commit))) as archive:
-        archive.extractall(staged, filter="data")
+        # Of our own commit; and Debian 12's Python, 3.11.2, knows no filters yet.
+        archive.extractall(staged)
     if patch:
         file = staged / PATCH_FILE
         file.write_bytes(patch)

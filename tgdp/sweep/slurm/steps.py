@@ -80,10 +80,24 @@ def make_steps(groups: Sequence[Group], profile: Profile) -> list[Step]:
     ]
 
 
-def at_once(groups: Sequence[Group], profile: Profile) -> int | None:
-    """Return how many jobs of one array may run together, so that all keep to the profile."""
+def at_once(groups: Sequence[Group], index: int, profile: Profile) -> int | None:
+    """Return how many jobs of one array may run together, so that all keep to the profile.
+
+    Each array has one, and of what is left as much as its part of the runs that are left.
+
+    Args:
+        groups: All that are submitted together.
+        index: Place of the array's group.
+        profile: How many at once in all.
+    """
     limit = profile.array_parallelism
-    return max(1, limit // len(groups)) if limit and groups else None
+    if limit is None:
+        return None
+    left = max(0, limit - len(groups))
+    others = [len(group.runs) - 1 for group in groups]
+    # From where its part begins to where it ends, so that what is left is given away once.
+    begins, ends = (left * sum(others[:end]) // max(1, sum(others)) for end in (index, index + 1))
+    return min(others[index], ends - begins) + 1
 
 
 def _steps(index: int, group: Group, groups: Sequence[Group], profile: Profile) -> Iterator[Step]:

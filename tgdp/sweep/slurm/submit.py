@@ -4,7 +4,6 @@ A submission has a folder of its own, `<results>/.submissions/<time>-<number>`: 
 says by whom and of what it was made; a folder a job holds what submitit keeps, and what it prints.
 """
 
-import getpass
 import json
 import secrets
 import shlex
@@ -24,8 +23,9 @@ from tgdp.sweep.slurm.marks import FACTS_FILE, cancel_unnoted, mark_of
 from tgdp.sweep.slurm.profile import Profile
 from tgdp.sweep.slurm.sbatch import script_text, submit_jobs
 from tgdp.sweep.slurm.script import Asked, parameters
-from tgdp.sweep.slurm.snapshot import PRIVATE, Snapshot, look, take
+from tgdp.sweep.slurm.snapshot import PRIVATE, Snapshot, look, make_private, take
 from tgdp.sweep.slurm.steps import Key, Step, at_once, make_steps
+from tgdp.sweep.slurm.user import user_name
 from tgdp.sweep.stages import IN_TWO, Stages
 
 FOLDER = ".submissions"
@@ -84,7 +84,7 @@ class _Order:
 
     def words(self, step: Step, numbers: dict[Key, str]) -> dict[str, object]:
         mark = mark_of(self.folder, step.key)
-        waits, limit = step.dependency(numbers), at_once(self.groups, self.profile)
+        waits, limit = step.dependency(numbers), at_once(self.groups, step.key.group, self.profile)
         asked = Asked(self.sweep, step.key.stage, mark, waits, limit)
         return parameters(self.profile, asked, self.snapshot.folder)
 
@@ -107,8 +107,8 @@ def submit(
     from filelock import FileLock, Timeout
 
     root = results.resolve() / FOLDER
-    root.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     try:
+        make_private(root)
         with FileLock(root / "lock", timeout=LOCK_PATIENCE_S):
             # Under the lock: what another launch submitted just now is seen.
             cancel_unnoted(root)
@@ -196,7 +196,7 @@ def _submit_step(
 
 def _note(order: _Order, step: Step, jobs: Sequence[str]) -> None:
     """Write down the job of each run: before anything else, so that none is forgotten."""
-    now, user, folder = time.time(), getpass.getuser(), order.folder
+    now, user, folder = time.time(), user_name(), order.folder
     own = order.profile.of(step.key.stage)
     for planned, job in zip(step.group.runs, jobs, strict=True):
         array = job.partition("_")[0] if "_" in job else None
@@ -204,10 +204,14 @@ def _note(order: _Order, step: Step, jobs: Sequence[str]) -> None:
         stage, name = step.key.stage, order.profile.name
         # Not before: what the cluster refuses leaves no folder.
         planned.run.create(config_text(planned, own))
-        append(planned.run, JobRecord(job, array, stage, name, now, user, *where))
+        record = JobRecord(job, array, stage, name, now, user, *where, own.signal_ahead)
+        append(planned.run, record)
     for planned, job in zip(step.group.runs, jobs, strict=True):
         # So that what a run's jobs print is found below the run, wherever they were started.
-        (planned.run.log / job).symlink_to(folder / job)
+        link = planned.run.log / job
+        # A cluster that was set up anew begins its numbers again.
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder / job)
 
 
 def _describe(order: _Order, numbers: Mapping[Key, str]) -> None:

@@ -3,6 +3,8 @@
 The jobs go on when the command ends; the next one finds them by their run directories.
 """
 
+import logging
+import math
 import time
 
 from tgdp.sweep.cancel import Stoppable, stop
@@ -12,8 +14,10 @@ from tgdp.sweep.estimate import UNKNOWN
 from tgdp.sweep.lifetime import Life, look
 from tgdp.sweep.plan import Plan, PlannedRun
 from tgdp.sweep.queue import STOPPED
+from tgdp.sweep.slurm.jobs import read
+from tgdp.sweep.slurm.marks import SilentQueueError
 from tgdp.sweep.slurm.profile import Profile
-from tgdp.sweep.slurm.scheduler import PAUSE_OF_MANY_S, SchedulerJob
+from tgdp.sweep.slurm.scheduler import PAUSE_OF_MANY_S, SchedulerJob, polite
 from tgdp.sweep.slurm.submit import submit
 from tgdp.sweep.stages import IN_TWO, Stages
 from tgdp.sweep.state import read_state
@@ -26,6 +30,11 @@ QUIET_LOOKS = 2
 """Looks in a row that find no job of a run: one that is requeued is in no list for a moment."""
 
 TURN_S = 0.5
+
+log = logging.getLogger(__name__)
+
+SETTLED = frozenset({"done", *ENDED_BADLY})
+"""States after which nothing more comes of a run."""
 
 PHASES: dict[str, Phase] = {"running": "running", "trained": "running"}
 
@@ -73,7 +82,9 @@ class ClusterWorkers:
         self._largest = largest
         self._stages = stages
         self._look_every_s = look_every_s
-        self._next_look = 0.0
+        self._asked_at = -math.inf
+        self._is_urgent = False
+        self._in_queue = 0
         self._ended: dict[str, SchedulerJob] = {}
         self._runs: dict[str, _Followed] = {}
 
@@ -86,11 +97,9 @@ class ClusterWorkers:
     def turn(self) -> bool:
         """Submit what is new, and ask the scheduler if it is time; say whether jobs are at work."""
         at_work = [run for run in self._runs.values() if run.work.phase != "over"]
-        if not self.stop():
+        if not self.stop() and self._may_ask(0.0):
             self._submit([run for run in at_work if run.is_new and not run.is_ending])
-        now = time.monotonic()
-        if at_work and now >= self._next_look:
-            self._next_look = now + self._look_every_s
+        if at_work and self._may_ask(0.0 if self._is_urgent else self._look_every_s):
             self._look(at_work)
         # They go on by themselves: nobody has to wait for them once the command is to stop.
         return bool(at_work) and not self.stop()
@@ -106,25 +115,39 @@ class ClusterWorkers:
     def end(self, signature: str) -> None:
         """Cancel the jobs of a run: what runs saves first."""
         self._runs[signature].is_ending = True
-        self._next_look = 0.0
+        self._is_urgent = True
 
     def kill(self) -> None:
         """Do nothing: the jobs go on."""
+
+    def _may_ask(self, pause_s: float) -> bool:
+        """Return whether the last question, of whatever kind, is long enough ago."""
+        return time.monotonic() >= self._asked_at + polite(pause_s, self._in_queue)
 
     def _submit(self, runs: list[_Followed]) -> None:
         if not runs:
             return
         sweep: Sweep = self._task.sweep(run.planned.cell for run in runs)
         plan = Plan(sweep, tuple(run.planned for run in runs), UNKNOWN, frozenset(ENDED_BADLY))
-        submit(plan, self._profile, self._task.results, self._largest, self._stages)
+        try:
+            submit(plan, self._profile, self._task.results, self._largest, self._stages)
+        except SilentQueueError as error:
+            # The jobs go on meanwhile; a study need not end for a controller that is restarted.
+            log.warning("%s", error)
+            self._asked_at = time.monotonic() + self._look_every_s
+            return
         for run in runs:
             run.is_new = False
             run.quiet = 0
-        self._next_look = 0.0
+        # A submission asks too: about all jobs that its runs had before.
+        self._asked_at, self._is_urgent = time.monotonic(), True
+        self._in_queue += sum(len(read(run.planned.run)) for run in runs)
 
     def _look(self, runs: list[_Followed]) -> None:
         pairs = [(run.planned.run, read_state(run.planned.run)) for run in runs]
         lives = look(pairs, self._ended)
+        self._asked_at, self._is_urgent = time.monotonic(), False
+        self._in_queue = sum(_in_queue(life) for life in lives)
         for run, life in zip(runs, lives, strict=True):
             self._judge(run, life)
         stop(
@@ -136,7 +159,8 @@ class ClusterWorkers:
         )
 
     def _judge(self, run: _Followed, life: Life) -> None:
-        if life.state in ("done", *ENDED_BADLY):
+        # If the queue is silent, the end of one job settles nothing: another one may wait.
+        if life.state in SETTLED and (life.is_sure or life.status.state in SETTLED):
             run.work = Work("over", life.status, life.status.error)
             return
         if life.active or life.state == "running":
@@ -144,6 +168,9 @@ class ClusterWorkers:
             elsewhere = not life.jobs and life.state == "running"
             phase: Phase = "elsewhere" if elsewhere else PHASES.get(life.state, "waiting")
             run.work = Work(phase, life.status)
+            return
+        if not life.is_sure:
+            run.work = run.work._replace(status=life.status)
             return
         run.quiet += 1
         if run.is_ending:
@@ -160,3 +187,9 @@ class ClusterWorkers:
             return
         why = life.cause or "their logs say why"
         run.work = Work("over", life.status, f"its jobs ended before it was done ({why})")
+
+
+def _in_queue(life: Life) -> int:
+    """Return how many jobs of a run wait or run, as far as anybody knows."""
+    unknown = 0 if life.is_sure else sum(held.job is None for held in life.jobs)
+    return len(life.active) + unknown

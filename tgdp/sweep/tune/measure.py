@@ -1,11 +1,11 @@
 """What a finished run is worth to a study, read from its directory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tgdp.errors import UserError
 from tgdp.sweep.gpu_hours import HOUR_S
-from tgdp.sweep.lifetime import look
+from tgdp.sweep.lifetime import Life, judge, look
 from tgdp.sweep.tune.declare import GPU_HOURS, HOURS, MEMORY, RETRIEVAL, Study
 from tgdp.training.run_directory import RunDirectory
 
@@ -37,30 +37,41 @@ def measure(study: Study, run: RunDirectory, dataset: str) -> Measured:
     Raises:
         UnmeasuredError: The run does not say one of the quantities.
     """
-    values = tuple(quantity(one.quantity, run, dataset) for one in study.objectives)
-    excess = {
-        one.name: one.excess(quantity(one.quantity, run, dataset)) for one in study.constraints
-    }
-    return Measured(values, excess)
+    (life,) = _lives(study, (run,))
+    return _measured(study, life, dataset)
 
 
-def quantity(name: str, run: RunDirectory, dataset: str) -> float:
+def measure_all(
+    study: Study, runs: Sequence[RunDirectory], dataset: str
+) -> tuple[Measured | None, ...]:
+    """Return what a study wants to know of runs that are done; None of one that does not say it.
+
+    Args:
+        study: The declaration.
+        runs: The runs.
+        dataset: Name of their data.
+    """
+    return tuple(_measured_or_none(study, life, dataset) for life in _lives(study, runs))
+
+
+def quantity(name: str, life: Life, dataset: str) -> float:
     """Return one quantity of a run that is done.
 
     Args:
         name: As for `Objective`.
-        run: The run.
+        life: How the run is.
         dataset: Name of its data.
 
     Raises:
         UnmeasuredError: The run does not say it.
     """
+    run = life.run
     if name == RETRIEVAL:
         return sum(_metric(f"retrieval/{dataset}/{way}/r1", run) for way in ("a2v", "v2a")) / 2
     if name == HOURS:
-        return run.status().seconds / HOUR_S
+        return life.status.seconds / HOUR_S
     if name == GPU_HOURS:
-        return _gpu_hours(run)
+        return _gpu_hours(life)
     if name == MEMORY:
         return _peak_memory(run)
     return _metric(name.format(dataset=dataset), run)
@@ -76,6 +87,27 @@ def no_gpu(where: str) -> UnmeasuredError:
     return UnmeasuredError(f"{GPU_HOURS}: {where} saw no GPU; take '{HOURS}' in the study's file")
 
 
+def _lives(study: Study, runs: Sequence[RunDirectory]) -> tuple[Life, ...]:
+    """Return how runs are; the scheduler is asked once for all, and not but for GPU-hours."""
+    pairs = [(run, run.status()) for run in runs]
+    return look(pairs) if wants_gpu(study) else tuple(judge(*pair) for pair in pairs)
+
+
+def _measured(study: Study, life: Life, dataset: str) -> Measured:
+    values = tuple(quantity(one.quantity, life, dataset) for one in study.objectives)
+    excess = {
+        one.name: one.excess(quantity(one.quantity, life, dataset)) for one in study.constraints
+    }
+    return Measured(values, excess)
+
+
+def _measured_or_none(study: Study, life: Life, dataset: str) -> Measured | None:
+    try:
+        return _measured(study, life, dataset)
+    except UnmeasuredError:
+        return None
+
+
 def _metric(name: str, run: RunDirectory) -> float:
     metrics = (run.result() or {}).get("metrics", {})
     if name not in metrics:
@@ -84,11 +116,10 @@ def _metric(name: str, run: RunDirectory) -> float:
     return float(metrics[name])
 
 
-def _gpu_hours(run: RunDirectory) -> float:
-    (life,) = look(((run, run.status()),))
+def _gpu_hours(life: Life) -> float:
     seconds = life.gpu_s
     if not seconds:
-        raise no_gpu(f"run {run.name}")
+        raise no_gpu(f"run {life.run.name}")
     return seconds / HOUR_S
 
 

@@ -8,7 +8,7 @@ from tgdp.config import flatten
 from tgdp.sweep.differences import stored_config
 from tgdp.sweep.state import read_state
 from tgdp.sweep.tune.book import Book, Trial
-from tgdp.sweep.tune.measure import Measured, UnmeasuredError, measure
+from tgdp.sweep.tune.measure import Measured, measure_all
 from tgdp.sweep.tune.space import Point, point_of
 from tgdp.sweep.tune.task import Task, shape
 from tgdp.training.run_directory import RunDirectory
@@ -41,7 +41,7 @@ def importable(task: Task, trials: Sequence[Trial]) -> list[Past]:
     """
     known = {trial.run for trial in trials}
     wanted = shape(task.study, task.base)
-    found: list[Past] = []
+    inside: list[tuple[RunDirectory, Point]] = []
     for run in _candidates(task.results / "runs", task.base.data.fingerprint):
         if run.name in known or read_state(run).state != "done":
             continue
@@ -50,9 +50,14 @@ def importable(task: Task, trials: Sequence[Trial]) -> list[Past]:
         if config is None or shape(task.study, config) != wanted:
             continue
         point = point_of(task.study, flatten(config))
-        if point is not None and (measured := _measured(task, run)) is not None:
-            found.append(Past(run.name, point, measured))
-    return found
+        if point is not None:
+            inside.append((run, point))
+    worth = measure_all(task.study, [run for run, _ in inside], task.dataset)
+    return [
+        Past(run.name, point, measured)
+        for (run, point), measured in zip(inside, worth, strict=True)
+        if measured is not None
+    ]
 
 
 def bring(book: Book, found: Sequence[Past]) -> None:
@@ -72,10 +77,3 @@ def _candidates(folder: Path, fingerprint: str) -> Iterator[RunDirectory]:
         # To parse a configuration takes twenty times as long as to read it.
         if fingerprint in text:
             yield run
-
-
-def _measured(task: Task, run: RunDirectory) -> Measured | None:
-    try:
-        return measure(task.study, run, task.dataset)
-    except UnmeasuredError:
-        return None
