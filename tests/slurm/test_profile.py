@@ -63,6 +63,12 @@ def test_memory_has_a_unit(folder: Path, written: str, megabytes: int) -> None:
         ("walltime: 2\nsignal_ahead: 120", "walltime 0:02:00 is no longer than signal_ahead"),
         ("walltime: 9\nevaluate: {walltime: 1}", "walltime 0:01:00 is no longer"),
         ("walltime: 9\nsbatch: {time: 3}", "sbatch.time: the harness sets this"),
+        ("walltime: 9\nsbatch: {cpus_per_task: 8}", "sbatch.cpus_per_task: the harness sets this"),
+        ("walltime: 9\nsbatch: {no_requeue: true}", "sbatch.no_requeue: the harness sets this"),
+        ("walltime: 9\nenvironment: {A-B: x}", "environment.A-B: no name of a variable"),
+        ("walltime: 9\nenvironment: {1A: x}", "environment.1A: no name of a variable"),
+        ('walltime: 9\nenvironment: {"A; rm": x}', "environment.A; rm: no name of a variable"),
+        ('walltime: 9\nenvironment: {"A\\n": x}', "environment.A\n: no name of a variable"),
         ("walltime: 9\ngpu_type: h100", "gpu_type is of no use without gpus"),
         ("walltime: 9\nsuccessors: 2", "successors is only for requeue: chain"),
         ("walltime: 9\nprobe: {gpus: 2}", "a probe is measured by one process"),
@@ -78,6 +84,14 @@ def test_what_is_wrong_is_named_with_its_file(folder: Path, text: str, words: st
 
     assert str(caught.value).startswith(f"{path}: ")
     assert words in str(caught.value)
+
+
+def test_what_a_shell_can_export_and_sbatch_takes_is_let_through(folder: Path) -> None:
+    text = "walltime: 9\nsbatch: {mail_user: me}\nenvironment: {_A1: x, b: '; y'}"
+    profile = read_profile(write(folder, text))
+
+    assert profile.environment == {"_A1": "x", "b": "; y"}
+    assert profile.sbatch == {"mail_user": "me"}
 
 
 def test_a_stage_has_what_it_says_and_the_rest_from_the_profile(folder: Path) -> None:

@@ -1,20 +1,33 @@
 """What a cluster would refuse or never start is named before anything is submitted."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import CONFIG, MadeUp, make_up
+from made_up import CONFIG, SACCTMGR, SINFO, MadeUp, make_up
 
 from tgdp.errors import UserError
 from tgdp.sweep.slurm.check import check, refuse, warnings
 from tgdp.sweep.slurm.profile import Profile
 from tgdp.sweep.slurm.site import read_site
+from tgdp.sweep.slurm.user import user_name
 
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     return make_up(tmp_path / "bin", monkeypatch)
+
+
+def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system know no name for the user."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def missing(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr("pwd.getpwuid", missing)
 
 
 def said(**fields: Any) -> list[str]:
@@ -103,6 +116,59 @@ def test_accounts_count_only_where_users_are_held_to_them(made: MadeUp) -> None:
 def test_one_in_no_account_is_told(made: MadeUp) -> None:
     made.command("sacctmgr", "exit 0")
     assert said() == ["account: you are in none; ask whoever runs the cluster for one"]
+
+
+def test_accounts_are_those_on_this_cluster(made: MadeUp) -> None:
+    elsewhere = 'case "$*" in *assoc*cluster=made-up*) ;; *assoc*) echo "theirs|normal" ;; esac\n'
+    made.command("sacctmgr", elsewhere + SACCTMGR)
+
+    accounts = read_site().accounts
+
+    assert accounts is not None
+    assert set(accounts.qos_of) == {"research", "root"}
+
+
+def test_a_hidden_partition_is_seen(made: MadeUp) -> None:
+    hidden = "secret|up|infinite|1-infinite|n4|8|16000|gpu:4|(null)"
+    made.says("sinfo", SINFO)
+    shown = f"cat {made.folder}/sinfo.txt"
+    made.command("sinfo", f"{shown}; case \"$*\" in *--all*) echo '{hidden}' ;; esac")
+
+    assert said(partition="secret", gpus=4, cpus=1) == []
+
+
+def test_one_without_a_name_is_known_by_number_and_in_no_account_that_can_be_seen(
+    made: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nameless(monkeypatch)
+    assert user_name() == str(os.getuid())
+    assert read_site().accounts is not None
+
+    made.command("sacctmgr", "exit 0")
+
+    assert read_site().accounts is None
+    assert said(account="research") == []
+
+
+@pytest.mark.parametrize(("enforced", "is_named"), [("NO", False), ("ANY", False), ("ALL", True)])
+def test_where_each_partition_has_to_fit_what_does_not_is_named(
+    made: MadeUp, enforced: str, is_named: bool
+) -> None:
+    made.says("scontrol", f"{CONFIG}EnforcePartLimits       = {enforced}\n")
+
+    words = ["walltime: 1:30:00 is over the 1:00:00 of 'short'"] if is_named else []
+    assert said(partition="short,main", walltime=90) == words
+    assert said(partition="main,short", walltime=90) == words
+    assert said(partition="main,closed") == []
+
+
+def test_what_fits_no_partition_is_named_once(made: MadeUp) -> None:
+    made.says("scontrol", f"{CONFIG}EnforcePartLimits = ALL\n")
+
+    assert said(partition="closed", walltime=90) == [
+        "partition: 'closed' is down: its jobs would wait until it is up again"
+    ]
+    assert len(said(partition="main,short", memory="16G")) == 2
 
 
 def test_what_may_be_wrong_is_said(made: MadeUp) -> None:

@@ -31,7 +31,7 @@ def clean(results: Path, is_deleting: bool, yes: bool, as_json: bool) -> None:
         data = {"orphans": [_data(one) for one in found], "deleted": [str(o.path) for o in gone]}
         typer.echo(json.dumps(data, indent=1))
     elif is_deleting and found:
-        typer.echo(f"{len(gone)} deleted, {_bytes(sum(one.size for one in gone))}.")
+        _say_deleted(found, gone)
     elif found:
         typer.echo("Nothing was deleted; --delete does, after asking.")
 
@@ -41,6 +41,13 @@ def _say(found: tuple[Orphan, ...]) -> None:
         typer.echo(f"{one.kind:16} {_bytes(one.size):>9}  {one.path}  ({one.why})")
     total = _bytes(sum(one.size for one in found))
     typer.echo(f"{len(found)} orphans, {total}." if found else "Nothing to clean away.")
+
+
+def _say_deleted(found: tuple[Orphan, ...], gone: tuple[Orphan, ...]) -> None:
+    typer.echo(f"{len(gone)} deleted, {_bytes(sum(one.size for one in gone))}.")
+    for one in found:
+        if one not in gone:
+            typer.echo(f"Left, for somebody may need it by now: {one.path}")
 
 
 def _bytes(size: float) -> str:

@@ -29,7 +29,8 @@ def retry(
         raise UserError("retry: say which, with --failed, --timeout or --oom; several may be given")
     runs = find(results, pattern) if pattern else every(results)
     found = candidates(runs, kinds)
-    moved = mark(found, results, from_scratch)
+    marked, moved = mark(found, results, from_scratch)
+    found = [one for one in found if one.named.run.name in marked]
     if as_json:
         rows = [
             {"run": one.named.run.name, "cause": one.cause, "error": one.life.status.error}

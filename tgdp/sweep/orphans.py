@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from tgdp.sweep import records
 from tgdp.sweep.cells import Named, every
 from tgdp.sweep.hold import is_being_written
 from tgdp.sweep.lifetime import Life, look
@@ -24,6 +25,9 @@ Kind = Literal["run of no sweep", "half written", "old snapshot"]
 
 OLD_S = 3600.0
 """Younger files may be in somebody's hands, on another host too."""
+
+PATIENCE_S = 10.0
+"""While somebody submits, snapshots stay; a launch of a few jobs is waited for."""
 
 HALF_WRITTEN = ("*.tmp", "*.save_tmp")
 
@@ -54,7 +58,7 @@ def find(results: Path) -> tuple[Orphan, ...]:
         results: The results folder.
     """
     runs = every(results)
-    lives = look([(named.run, read_state(named.run)) for named in runs])
+    lives = _lives(runs)
     found = [*_runs(runs, lives), *_half_written(results), *_snapshots(results, lives)]
     gone = [orphan.path for orphan in found if orphan.path.is_dir()]
     return tuple(one for one in found if not any(path in one.path.parents for path in gone))
@@ -66,25 +70,61 @@ def delete(orphans: Sequence[Orphan]) -> tuple[Orphan, ...]:
     Returns:
         What was deleted.
     """
-    return tuple(orphan for orphan in orphans if _delete(orphan))
+    gone = {one for one in orphans if one.kind != "old snapshot" and _delete(one)}
+    gone |= _delete_snapshots([one for one in orphans if one.kind == "old snapshot"])
+    return tuple(one for one in orphans if one in gone)
 
 
 def _delete(orphan: Orphan) -> bool:
-    if orphan.kind != "run of no sweep":
-        if orphan.path.is_dir():
-            shutil.rmtree(orphan.path, ignore_errors=True)
-        else:
-            orphan.path.unlink(missing_ok=True)
-        return True
-    named = Named(RunDirectory(orphan.path))
+    if orphan.kind == "run of no sweep":
+        return _delete_run(RunDirectory(orphan.path))
+    # A file of that name may be written anew by now.
+    return _is_abandoned(orphan.path) and _remove(orphan.path)
+
+
+def _delete_run(run: RunDirectory) -> bool:
+    # Looked at without its lock: who holds that is taken for a process that works on the run.
+    before = run.status()
+    (life,) = _lives([Named(run)])
     try:
-        with FileLock(named.run.lock_file).acquire(timeout=0.2):
-            if not _is_orphan(named, look([(named.run, read_state(named.run))])[0]):
+        with FileLock(run.lock_file).acquire(timeout=0.2):
+            asked_for = records.newest(records.read(run.path.parents[1]))
+            named = Named(run, tuple(record for record in asked_for if record.run == run.name))
+            if run.status() != before or not _is_orphan(named, life):
                 return False
-            shutil.rmtree(orphan.path)
+            shutil.rmtree(run.path)
             return True
     except Timeout:
         return False
+
+
+def _delete_snapshots(listed: Sequence[Orphan]) -> set[Orphan]:
+    """Delete those that still no job needs, while nobody can submit one that would."""
+    if not listed:
+        return set()
+    results = listed[0].path.parents[1]
+    lock = results / submit.FOLDER / "lock"
+    try:
+        lock.parent.mkdir(mode=snapshot.PRIVATE, parents=True, exist_ok=True)
+        with FileLock(lock, timeout=PATIENCE_S):
+            lives = _lives(every(results))
+            is_sure = all(life.is_sure for life in lives)
+            old = {one.path for one in _snapshots(results, lives)} if is_sure else set[Path]()
+            return {one for one in listed if one.path in old and _remove(one.path)}
+    except (PermissionError, Timeout):
+        return set()
+
+
+def _remove(path: Path) -> bool:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    return not path.exists()
+
+
+def _lives(runs: Sequence[Named]) -> tuple[Life, ...]:
+    return look([(named.run, read_state(named.run)) for named in runs])
 
 
 def _runs(runs: Sequence[Named], lives: Sequence[Life]) -> Iterator[Orphan]:
@@ -100,14 +140,15 @@ def _runs(runs: Sequence[Named], lives: Sequence[Life]) -> Iterator[Orphan]:
 def _is_orphan(named: Named, life: Life) -> bool:
     is_finished = life.state == "done" or named.run.result_file.exists()
     goes_on = life.state in {"running", "queued"} or bool(life.active)
-    return not (named.records or is_finished or goes_on)
+    # A job that nobody can be asked about may wait, and go on from what would be deleted.
+    return life.is_sure and not (named.records or is_finished or goes_on)
 
 
 def _half_written(results: Path) -> Iterator[Orphan]:
     for folder in (results / "runs", results / snapshot.FOLDER, results / submit.FOLDER):
         for form in HALF_WRITTEN:
             for path in sorted(folder.rglob(form)):
-                if _is_old(path) and not is_being_written(path):
+                if _is_abandoned(path):
                     yield Orphan(path, "half written", _size(path), _age(path))
     for path in sorted((results / submit.FOLDER).glob("*/*")):
         if STRAY.fullmatch(path.name) and _is_old(path):
@@ -127,9 +168,13 @@ def _folders_at_work(lives: Sequence[Life]) -> set[Path]:
         Path(held.record.folder)
         for life in lives
         for held in life.jobs
-        # What the scheduler cannot be asked about may be waiting all the same.
-        if (held.job.is_active if held.job else life.state not in ("done", *ENDED_BADLY))
+        if (held.job.is_active if held.job else _may_wait(life))
     }
+
+
+def _may_wait(life: Life) -> bool:
+    """Return whether a job that the scheduler does not know may be waiting all the same."""
+    return not life.is_sure or life.state not in ("done", *ENDED_BADLY)
 
 
 def _snapshot_of(submission: Path) -> Path | None:
@@ -138,6 +183,10 @@ def _snapshot_of(submission: Path) -> Path | None:
         return Path(named).resolve()
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _is_abandoned(path: Path) -> bool:
+    return _is_old(path) and not is_being_written(path)
 
 
 def _is_old(path: Path) -> bool:

@@ -12,7 +12,8 @@ from tests.fake_runs import write_run
 from tests.fake_scheduler import accounted, open_scheduler, queued
 from tests.lives import call, data, noted, run_of, submitted
 from tgdp.errors import UserError
-from tgdp.sweep.cells import find_one
+from tgdp.sweep import retry
+from tgdp.sweep.cells import every, find_one
 from tgdp.sweep.plan import make_plan
 from tgdp.sweep.state import read_state
 
@@ -188,6 +189,73 @@ def test_from_scratch_moves_the_folder_aside_and_deletes_nothing(tmp_path, fake)
     assert moved.startswith(str(tmp_path / "aside" / cell.signature))
     assert kept >= set(before)
     assert read_state(run).state == "new"
+
+
+@pytest.mark.parametrize("from_scratch", [False, True])
+@pytest.mark.parametrize("state", ["running", "done"])
+def test_a_run_that_was_gone_on_with_since_it_was_found_is_left_alone(
+    tmp_path, fake, caplog, state, from_scratch
+) -> None:
+    (cell, *_) = noted(tmp_path)
+    write_run(tmp_path, cell, "failed", error="no")
+    found = retry.candidates(every(tmp_path), ["failed"])
+    assert [one.cause for one in found] == ["failed"]
+    run = write_run(tmp_path, cell, state)
+    # On another host, whose process nobody here can ask after.
+    now = replace(run.status(), host="node7", updated=float(int(time.time())))
+    run.set_status(now)
+    assert retry.mark(found, tmp_path, from_scratch) == ((), ())
+    assert run.status() == now
+    assert f"{run.path}: left alone" in caplog.text
+
+
+@pytest.mark.parametrize("state", ["running", "done"])
+def test_a_run_that_is_gone_on_with_while_its_lock_is_taken_is_left_alone(
+    tmp_path, fake, monkeypatch, state
+) -> None:
+    (cell, *_) = noted(tmp_path)
+    run = write_run(tmp_path, cell, "failed", error="no")
+    found = retry.candidates(every(tmp_path), ["failed"])
+
+    class Lock(retry.FileLock):
+        def acquire(self, *words, **more):
+            write_run(tmp_path, cell, state)
+            return super().acquire(*words, **more)
+
+    monkeypatch.setattr(retry, "FileLock", Lock)
+    assert retry.mark(found, tmp_path, from_scratch=True) == ((), ())
+    assert run.status().state == state
+
+
+def test_a_run_that_was_submitted_since_it_was_found_is_left_alone(tmp_path, fake) -> None:
+    (cell, *_) = noted(tmp_path)
+    run = write_run(tmp_path, cell, "interrupted")
+    submitted(tmp_path, cell, "7")
+    fake.accounts(accounted("7", "TIMEOUT"))
+    found = retry.candidates(every(tmp_path), ["timeout"])
+    assert len(found) == 1
+    submitted(tmp_path, cell, "8")
+    fake.queue(queued("8", "PENDING"))
+    assert retry.mark(found, tmp_path, from_scratch=True) == ((), ())
+    assert run.path.exists()
+
+
+def test_a_run_whose_job_may_wait_does_not_begin_anew(tmp_path, fake) -> None:
+    (cell, *_) = noted(tmp_path)
+    run = submitted(tmp_path, cell, "7", "failed")
+    fake.fail("squeue", "slurm_load_jobs error: Unable to contact slurm controller")
+    assert data(tmp_path, "retry", "--failed", "--from-scratch")["moved"] == []
+    assert read_state(run).state == "failed"
+    assert data(tmp_path, "retry", "--failed")["moved"] == []
+    assert read_state(run).state == "interrupted"
+
+
+def test_a_run_whose_process_was_killed_is_marked(tmp_path, fake) -> None:
+    (cell, *_) = noted(tmp_path)
+    run = submitted(tmp_path, cell, "7", "running")
+    fake.accounts(accounted("7", "TIMEOUT"))
+    assert len(data(tmp_path, "retry", "--timeout", "--from-scratch")["moved"]) == 1
+    assert not run.path.exists()
 
 
 def test_a_run_that_somebody_works_on_is_not_touched(tmp_path, fake) -> None:

@@ -91,15 +91,23 @@ def _place(own: Profile, site: Site) -> Iterator[Finding]:
         known = _listed(site.partitions)
         yield Finding("partition", f"the cluster has no '{unknown[0]}'; valid: {known}")
         return
+    named = [site.partitions[name] for name in names]
+    if site.facts.get("EnforcePartLimits") == "ALL":
+        # sbatch refuses there what one of them could never run; that one is down is no reason.
+        for partition in named:
+            yield from _fits(own, partition)
     # Of several partitions the job starts in whichever can take it.
-    each = [list(_fits(own, site.partitions[name])) for name in names]
-    yield from min(each, key=len)
+    yield from min(([*_state(one), *_fits(own, one)] for one in named), key=len)
+
+
+def _state(partition: Partition) -> Iterator[Finding]:
+    if not partition.is_up:
+        said = f"'{partition.name}' is down: its jobs would wait until it is up again"
+        yield Finding("partition", said)
 
 
 def _fits(own: Profile, partition: Partition) -> Iterator[Finding]:
     name = partition.name
-    if not partition.is_up:
-        yield Finding("partition", f"'{name}' is down: its jobs would wait until it is up again")
     if own.walltime > partition.minutes:
         limit = as_time(partition.minutes)
         yield Finding("walltime", f"{as_time(own.walltime)} is over the {limit} of '{name}'")

@@ -3,6 +3,7 @@
 Profiles are YAML files; where they are looked for is said in `profile_files`.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -23,6 +24,9 @@ HAVE_A_FIELD = (
 )
 OURS = frozenset({*SET_BY_US, *HAVE_A_FIELD})
 """Options of `sbatch` that the harness sets, or that have a field of their own."""
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Name of a variable that a shell can export."""
 
 
 def _read_minutes(value: Any) -> Any:
@@ -89,8 +93,14 @@ class Profile(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if taken := sorted(OURS & self.sbatch.keys()):
+        # The script has them with `-`, however they are written here.
+        if taken := sorted(key for key in self.sbatch if key.replace("_", "-") in OURS):
             raise ValueError(f"sbatch.{taken[0]}: the harness sets this, or it has its own field")
+        if wrong := sorted(name for name in self.environment if not VARIABLE.fullmatch(name)):
+            raise ValueError(
+                f"environment.{wrong[0]}: no name of a variable; letters, digits and _ make one, "
+                "and no digit comes first"
+            )
         if self.gpu_type and not self.gpus:
             raise ValueError("gpu_type is of no use without gpus")
         if self.requeue != "chain" and "successors" in self.model_fields_set:

@@ -1,6 +1,5 @@
 """What a cluster has and allows, as its own commands say it: one call of each."""
 
-import getpass
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from tgdp.errors import UserError
 from tgdp.sweep.slurm.command import answer
 from tgdp.sweep.slurm.units import limit_minutes
+from tgdp.sweep.slurm.user import user_name, user_number
 
 NODE_COLUMNS = "%P|%a|%l|%s|%N|%c|%m|%G|%f"
 
@@ -26,6 +26,7 @@ SCONTROL_FACTS = (
     "SlurmctldParameters",
     "AccountingStorageType",
     "AccountingStorageEnforce",
+    "EnforcePartLimits",
 )
 
 
@@ -94,7 +95,8 @@ class Site:
         partitions: By name.
         default: The partition of a job that names none; empty if there is none.
         facts: Lines of `scontrol show config` that matter, by their names.
-        accounts: None where the cluster keeps none, or does not hold users to them.
+        accounts: None where the cluster keeps none, does not hold users to them, or cannot be
+            asked for the user's.
     """
 
     partitions: dict[str, Partition]
@@ -127,7 +129,8 @@ def read_site() -> Site:
                 f"--cluster slurm: {command} is not on PATH; log in to the cluster first "
                 "(`make slurm-up` brings up the test cluster and says what to export)"
             )
-    listed = answer("sinfo", "--noheader", "--Node", f"--format={NODE_COLUMNS}")
+    # --all: a hidden partition takes jobs all the same.
+    listed = answer("sinfo", "--all", "--noheader", "--Node", f"--format={NODE_COLUMNS}")
     config = answer("scontrol", "show", "config")
     if listed is None or config is None:
         raise UserError("--cluster slurm: the cluster does not answer; `sinfo` shows what is wrong")
@@ -182,10 +185,13 @@ def _accounts(facts: dict[str, str]) -> Accounts | None:
     enforced = facts.get("AccountingStorageEnforce", "none")
     if facts.get("AccountingStorageType", "").endswith("none") or "associations" not in enforced:
         return None
-    user = getpass.getuser()
+    user = user_name()
     listing = ("sacctmgr", "--noheader", "--parsable2", "show")
-    members = answer(*listing, "assoc", f"user={user}", "format=account,qos")
-    if members is None:
+    # One slurmdbd may serve several clusters, and the user's accounts differ from one to another.
+    here = (f"cluster={facts['ClusterName']}",) if facts.get("ClusterName") else ()
+    members = answer(*listing, "assoc", f"user={user}", *here, "format=account,qos")
+    # By number nobody is found there: that says nothing of the accounts of the user.
+    if members is None or (not members.strip() and user == user_number()):
         return None
     qos_of: dict[str, frozenset[str]] = {}
     for line in members.splitlines():

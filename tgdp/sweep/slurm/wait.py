@@ -25,6 +25,7 @@ class Look(NamedTuple):
         done: Runs that are done, with all that was asked of them.
         ended: Runs that ended badly.
         runs: Runs that are waited for.
+        queue_answered: Whether the queue answered. If not, more jobs may be pending.
     """
 
     pending: int
@@ -32,12 +33,14 @@ class Look(NamedTuple):
     done: int
     ended: int
     runs: int
+    queue_answered: bool = True
 
     def __str__(self) -> str:
         """Return it in words."""
         bad = f", {self.ended} failed" if self.ended else ""
         jobs = f"{self.running} jobs running, {self.pending} pending"
-        return f"{self.done} of {self.runs} runs done{bad}; {jobs}"
+        silent = "" if self.queue_answered else "; the queue does not answer"
+        return f"{self.done} of {self.runs} runs done{bad}; {jobs}{silent}"
 
 
 def wait(runs: Iterable[PlannedRun], show: Callable[[Look], None]) -> None:
@@ -54,9 +57,12 @@ def wait(runs: Iterable[PlannedRun], show: Callable[[Look], None]) -> None:
             show(now)
             last = now
         active = now.pending + now.running
-        quiet = 0 if active else quiet + 1
-        if not active and now.done + now.ended == now.runs:
+        # Only the queue can say that nothing waits in it: it may also be for an evaluation of a run
+        # that is done, or for one more try.
+        is_quiet = now.queue_answered and not active
+        if is_quiet and now.done + now.ended == now.runs:
             return
+        quiet = quiet + 1 if is_quiet else 0
         time.sleep(polite(PAUSE_S, active))
 
 
@@ -67,5 +73,6 @@ def look(runs: Iterable[PlannedRun]) -> Look:
     active = [job for job in known.values() if job.is_active]
     pending = sum(job.state == "PENDING" for job in active)
     states = [read_state(run.run).state for run in runs]
-    ended = sum(state in ENDED_BADLY for state in states)
-    return Look(pending, len(active) - pending, states.count("done"), ended, len(runs))
+    done, ended = states.count("done"), sum(state in ENDED_BADLY for state in states)
+    running = len(active) - pending
+    return Look(pending, running, done, ended, len(runs), known.queue_answered)
