@@ -26,9 +26,9 @@ AccountingStorageEnforce = associations,limits,qos
 
 SACCTMGR = """\
 case "$*" in
+  *defaultaccount*) echo research; echo research ;;
   *assoc*) echo 'research|normal,high'; echo 'root|normal' ;;
   *qos*) echo 'normal|'; echo 'high|0-02:00:00' ;;
-  *) echo research ;;
 esac
 """
 

@@ -119,13 +119,16 @@ def test_one_in_no_account_is_told(made: MadeUp) -> None:
 
 
 def test_accounts_are_those_on_this_cluster(made: MadeUp) -> None:
-    elsewhere = 'case "$*" in *assoc*cluster=made-up*) ;; *assoc*) echo "theirs|normal" ;; esac\n'
+    elsewhere = (
+        'case "$*" in *assoc*cluster=made-up*) ;; *default*) echo theirs; exit ;;'
+        '*assoc*) echo "theirs|normal" ;; esac\n'
+    )
     made.command("sacctmgr", elsewhere + SACCTMGR)
 
     accounts = read_site().accounts
 
     assert accounts is not None
-    assert set(accounts.qos_of) == {"research", "root"}
+    assert (accounts.default, set(accounts.qos_of)) == ("research", {"research", "root"})
 
 
 def test_a_hidden_partition_is_seen(made: MadeUp) -> None:

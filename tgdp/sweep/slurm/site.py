@@ -197,7 +197,9 @@ def _accounts(facts: dict[str, str]) -> Accounts | None:
     for line in members.splitlines():
         account, _, qos = line.partition("|")
         qos_of[account] = qos_of.get(account, frozenset()) | frozenset(qos.split(",")) - {""}
-    default = answer(*listing, "user", user, "format=defaultaccount") or ""
+    # A line for each of the accounts, all of them the same.
+    words = ("user", user, "withassoc", *here, "format=defaultaccount")
+    default = (answer(*listing, *words) or "").partition("\n")[0]
     qualities = answer(*listing, "qos", "format=name,maxwall") or ""
     limits = (line.partition("|") for line in qualities.splitlines())
     minutes_of = {name: limit_minutes(most) for name, _, most in limits if most}
