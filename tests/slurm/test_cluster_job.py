@@ -257,6 +257,25 @@ def test_a_successor_leaves_if_the_one_before_it_was_cancelled(
     assert job(run, succeed, former="5")() == "trained"
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"restarts": 1}, "1 jobs are all that it may use up"),
+        ({"restarts": 0, "former": "6"}, "the jobs of its chain are used up"),
+        ({"restarts": 0}, ""),
+    ],
+)
+def test_that_nobody_goes_on_with_it_is_said(
+    made: MadeUp, run: RunDirectory, fields: dict[str, object], said: str
+) -> None:
+    with pytest.raises(SystemExit):
+        job(run, be_told, **fields)()
+
+    status = run.status()
+    assert status.state == "interrupted"
+    assert (said in status.error) if said else status.error == ""
+
+
 def test_one_that_is_noted_twice_does_not_cancel_itself(made: MadeUp, run: RunDirectory) -> None:
     _state(run, "interrupted")
     noted = jobs.JobRecord("7", None, "train", "own", 0.0, "me", "/s", "")

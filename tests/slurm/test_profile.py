@@ -72,6 +72,15 @@ def test_memory_has_a_unit(folder: Path, written: str, megabytes: int) -> None:
         ("walltime: 9\ngpu_type: h100", "gpu_type is of no use without gpus"),
         ("walltime: 9\nsuccessors: 2", "successors is only for requeue: chain"),
         ("walltime: 9\nprobe: {gpus: 2}", "a probe is measured by one process"),
+        ("walltime: 10\nwalltime: 20", "walltime: is given twice, in line 1 and in line 2"),
+        ("walltime: 9\nprobe:\n  gpus: 1\n  gpus: 0", "probe.gpus: is given twice, in line 3"),
+        ("walltime: 9\nsbatch: {begin: a, begin: b}", "sbatch.begin: is given twice"),
+        (
+            "walltime: 9\nsetup: module load cuda",
+            "setup: expected a list of lines, as in `setup: [module load cuda]`",
+        ),
+        ("walltime: 9\nenvironment: A", "environment: expected fields of its own, as in"),
+        ("walltime: 9\nprobe: none", "probe: expected fields of its own, as in `probe: {NAME"),
         ("- walltime", "expected fields, a line each"),
         ("walltime: [", "not YAML"),
     ],
@@ -84,6 +93,23 @@ def test_what_is_wrong_is_named_with_its_file(folder: Path, text: str, words: st
 
     assert str(caught.value).startswith(f"{path}: ")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("module load cuda/12.4", ("module load cuda/12.4",)),
+        ("|\n  module load a, b\n  - x\n  export A=1", ("module load a, b", "- x", "export A=1")),
+        ("'echo \"a: b\" # c'", ('echo "a: b" # c',)),
+    ],
+)
+def test_the_list_that_is_expected_can_be_copied(
+    folder: Path, written: str, meant: tuple[str, ...]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        read_profile(write(folder, f"walltime: 9\nsetup: {written}\n"))
+    as_in = str(caught.value).split("`")[1]
+    assert read_profile(write(folder, f"walltime: 9\n{as_in}\n")).setup == meant
 
 
 def test_what_a_shell_can_export_and_sbatch_takes_is_let_through(folder: Path) -> None:

@@ -239,12 +239,14 @@ def test_nothing_of_another_job_reaches_the_submission(
     others = ("SBATCH_PARTITION", "SLURM_ARRAY_JOB_ID", "RANK", "MASTER_ADDR", "SUBMITIT_X")
     for name in others:
         monkeypatch.setenv(name, "7")
-    monkeypatch.setenv("SLURM_CONF", "/etc/own.conf")
+    conf = made.folder / "own.conf"
+    conf.touch()
+    monkeypatch.setenv("SLURM_CONF", str(conf))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     toy.submit()
 
     seen = made.environment("100")
-    assert seen["SLURM_CONF"] == "/etc/own.conf"
+    assert seen["SLURM_CONF"] == str(conf)
     assert seen["CUDA_VISIBLE_DEVICES"] == "3"
     assert not set(others) & set(seen)
     assert os.environ["SBATCH_PARTITION"] == "7"

@@ -18,7 +18,7 @@ from tgdp.data.files import write_whole
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, expand
 from tgdp.sweep.discover import load_sweep
-from tgdp.sweep.last_launch import remember
+from tgdp.sweep.last_launch import LastLaunch, remember
 from tgdp.sweep.records import note
 from tgdp.sweep.resolve import Words, resolve_base
 from tgdp.sweep.slurm.listing import SACCT_FIELDS, SQUEUE_FIELDS
@@ -60,7 +60,7 @@ def time_many(folder: Path, cells: int, runs: int) -> list[tuple[str, str, str, 
     base = resolve_base(sweep, words, results).config
     every = expand(sweep, base)
     note(results, sweep, every, words.describe(base.data.name))
-    remember(results, sweep.name, words)
+    remember(results, sweep.name, LastLaunch(words))
     _make(every, results, folder / "bin")
     return [_row(*timed) for timed in _timings(folder, runs)]
 

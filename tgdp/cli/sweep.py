@@ -174,13 +174,16 @@ def show_status(
     results: Results = RESULTS,
 ) -> None:
     """Show how the runs of a sweep are: how far, where, or why they wait."""
-    from tgdp.cli.sweep_status import as_launched, asked, once, watch
+    from tgdp.cli.sweep_status import as_launched, asked, load_launched, once, watch
     from tgdp.sweep.last_launch import launched
     from tgdp.sweep.resolve import DEFAULT_PRESET
 
-    here = launched(results)
-    names = (sweep,) if sweep else [name for name in sweep_names() if name in here or not here]
-    sweeps = [load_sweep(name) for name in names]
+    names = (sweep,) if sweep else sorted(launched(results))
+    sweeps = [load_launched(name, results) for name in names]
+    if not sweeps:
+        typer.echo(
+            f"No sweep was launched in {results} yet; `tgdp-sweep list` names them.", err=True
+        )
     if preset is None and data is None and not assignments:
         found = [as_launched(one, seeds, results) for one in sweeps]
     else:
@@ -220,7 +223,8 @@ def show_plan(
     from tgdp.cli.sweep_calibrate import Calibration
 
     calibration = Calibration(results, one.base, jobs, profile)
-    show_plan(one, results, jobs, as_json, calibration.measure)
+    at_once = calibration.at_once(len(one.cells))
+    show_plan(one, results, at_once, as_json, calibration.measure)
 
 
 def _words(

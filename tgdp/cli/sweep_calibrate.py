@@ -54,6 +54,21 @@ class Calibration:
         after = make_plan(plan.sweep, cells, short.runs[0].folder.parent)
         return calibrated(plan, after, self.base.splits)
 
+    def at_once(self, runs: int) -> int:
+        """Return how many runs of the plan go on at once, where they were calibrated.
+
+        Args:
+            runs: Runs of the plan; a cluster may start them all.
+
+        Raises:
+            UserError: There is no such profile, or it is not valid.
+        """
+        if self.profile is None:
+            return share_out(self.jobs).jobs
+        from tgdp.sweep.slurm.profile_files import load_profile
+
+        return self.jobs or load_profile(self.profile).array_parallelism or max(1, runs)
+
     def _run(self, short: Plan, console: Console) -> None:
         if self.profile is not None:
             from tgdp.cli.sweep_slurm import submit_and_wait

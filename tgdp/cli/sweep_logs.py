@@ -43,16 +43,19 @@ def show(
         return
     tail = Tail(chosen.files(rank))
     tail.print_new()
+    if tail.is_empty:
+        typer.echo(f"Job {chosen.job} has printed nothing yet: {chosen.files(rank)[0]}", err=True)
     while follow and _goes_on(run):
         until = time.monotonic() + LOOK_EVERY_S
         while time.monotonic() < until:
             time.sleep(PAUSE_S)
+            if attempt is None:
+                # The training ends, and the evaluation begins.
+                tail.add(choose(run, None).files(rank))
             tail.print_new()
             if read_state(run).state in ("done", *ENDED_BADLY):
                 break
     tail.print_new()
-    if tail.is_empty:
-        typer.echo(f"Job {chosen.job} has printed nothing yet: {chosen.files(rank)[0]}", err=True)
 
 
 class Tail:
@@ -65,6 +68,11 @@ class Tail:
     def __init__(self, files: tuple[Path, ...]) -> None:
         self._places = dict.fromkeys(files, 0)
         self._last: Path | None = None
+
+    def add(self, files: tuple[Path, ...]) -> None:
+        """Also print what comes into these."""
+        for path in files:
+            self._places.setdefault(path, 0)
 
     @property
     def is_empty(self) -> bool:

@@ -14,7 +14,7 @@ from tgdp.cli.prepare_embedded import ensure_embedded
 from tgdp.errors import UserError
 from tgdp.sweep.backends import Cluster
 from tgdp.sweep.declare import Cell, Sweep, expand
-from tgdp.sweep.last_launch import remember
+from tgdp.sweep.last_launch import LastLaunch, remember
 from tgdp.sweep.logs import log_path
 from tgdp.sweep.machine import Slots, share_out
 from tgdp.sweep.plan import Plan, PlannedRun, check_writable, make_plan
@@ -50,7 +50,7 @@ class Wanted:
         cluster: Where jobs run.
         jobs: Runs at once; None for what the machine has.
         probes: What runs are to be measured by beside retrieval.
-        named: The sweep as it was named: a name, or a file; empty for the name it has.
+        file: The file that declares the sweep; None for one that is found by its name.
     """
 
     words: Words
@@ -59,11 +59,11 @@ class Wanted:
     cluster: Cluster = "local"
     jobs: int | None = None
     probes: ProbeWords = field(default_factory=ProbeWords)
-    named: str = ""
+    file: Path | None = None
 
     def status(self, sweep: Sweep, options: str = "") -> str:
         """Return how `status` of a sweep is typed next."""
-        words = f"tgdp-sweep status {shlex.quote(self.named or sweep.name)} {options}".rstrip()
+        words = f"tgdp-sweep status {shlex.quote(sweep.name)} {options}".rstrip()
         return in_results(words, self.results)
 
     def slots(self) -> Slots:
@@ -149,7 +149,7 @@ def note_launch(sweep: Sweep, base: Base, cells: Sequence[Cell], wanted: Wanted)
         UserError: It cannot be written.
     """
     note(wanted.results, sweep, cells, wanted.words.describe(base.config.data.name))
-    remember(wanted.results, sweep.name, wanted.words)
+    remember(wanted.results, sweep.name, LastLaunch(wanted.words, wanted.file))
 
 
 def _notes(base: Base, plan: Plan, wanted: Wanted) -> tuple[str, ...]:

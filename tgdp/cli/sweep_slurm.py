@@ -1,5 +1,6 @@
 """What `tgdp-sweep SWEEP --cluster slurm` does: check, submit, say what comes next."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from tgdp.config import Config
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Sweep
 from tgdp.sweep.launch import FAILED, STOPPED
+from tgdp.sweep.lifetime import look
 from tgdp.sweep.plan import Plan, check_writable, make_plan
 from tgdp.sweep.show import plan_table, summary
 from tgdp.sweep.slurm.check import check, refuse, warnings
@@ -30,6 +32,7 @@ from tgdp.sweep.slurm.profile import Profile
 from tgdp.sweep.slurm.profile_files import load_profile, profile_files, with_parallelism
 from tgdp.sweep.slurm.site import SLURMS_ARRAY_SIZE, Site, read_site
 from tgdp.sweep.stages import IN_TWO, Stages
+from tgdp.sweep.trouble import trouble
 
 if TYPE_CHECKING:
     from tgdp.sweep.slurm.submit import Submission
@@ -203,7 +206,7 @@ def _left_alone(done: "Submission") -> Iterable[str]:
 
 
 def _cancel(sweep: Sweep, wanted: Wanted) -> str:
-    return in_results(f"tgdp-sweep cancel {sweep.name}", wanted.results)
+    return in_results(f"tgdp-sweep cancel {shlex.quote(sweep.name)}", wanted.results)
 
 
 def _wait(console: Console, plan: Plan, cancel: str) -> bool:
@@ -220,7 +223,7 @@ def _wait(console: Console, plan: Plan, cancel: str) -> bool:
 
 def _say_left(console: Console, after: Plan) -> int:
     left = [run for run in after.runs if run.state != "done" or run.missing]
-    for run in left:
-        what = run.status.error or ("a probe is missing" if run.state == "done" else run.state)
+    for run, life in zip(left, look([(run.run, run.status) for run in left]), strict=True):
+        what = "a probe is missing" if run.state == "done" else trouble(life) or life.state
         say_failed(console, run, what)
     return FAILED if left else 0

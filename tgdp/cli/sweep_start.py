@@ -57,16 +57,19 @@ def start(
         typer.Exit: With the exit code of the command.
     """
     from tgdp.cli.sweep_run import Wanted, dry, real
-    from tgdp.sweep.probes import ProbeWords
+    from tgdp.sweep.probes import ALL_INPUTS, ProbeWords
 
     for name in ("profile", "show_script", "wait"):
         if getattr(where, name) and where.cluster != "slurm":
             raise UserError(f"--{name.replace('_', '-')}: is only for --cluster slurm")
+    if probes[1] != ALL_INPUTS and not probes[0]:
+        raise UserError("--modality: is only for --probe")
     sweep, kinds = load_sweep(name_or_path), tuple(probes[0] or ())
     here = "local" if where.cluster == "slurm" else where.cluster
     measured = ProbeWords(kinds, probes[1])
-    named = str(name_or_path)
-    wanted = Wanted(words, results, _retry(*again), here, where.jobs, measured, named)
+    path = Path(name_or_path)
+    file = path if path.suffix == ".py" else None
+    wanted = Wanted(words, results, _retry(*again), here, where.jobs, measured, file)
     if where.cluster == "slurm":
         from tgdp.cli.sweep_slurm import on_slurm
 

@@ -4,7 +4,8 @@ import atexit
 import gc
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell, Sweep, expand
+from tgdp.sweep.discover import load_sweep
 from tgdp.sweep.last_launch import file_of, recall
 from tgdp.sweep.machine import share_out
 from tgdp.sweep.plan import Plan, make_plan
@@ -25,6 +27,9 @@ from tgdp.sweep.show_progress import lines, rows, status_table
 from tgdp.sweep.slurm.scheduler import SchedulerJob, polite
 
 FASTEST_S = 2.0
+
+GOES_ON = frozenset({"running", "queued", "trained"})
+"""States of which something may still come by itself."""
 
 Looked = tuple["Asked", Plan, tuple[Progress, ...]]
 """A sweep, its plan, and how each of its runs is."""
@@ -52,6 +57,16 @@ class Asked(NamedTuple):
         return make_plan(self.sweep, self.cells, results)
 
 
+def load_launched(name: str, results: Path) -> Sweep:
+    """Return the declaration of a sweep by its name, also of one that was launched by a file.
+
+    Raises:
+        UserError: There is none, or its file is not valid any more.
+    """
+    last = recall(results, name)
+    return load_sweep(name if last is None or last.file is None else last.file)
+
+
 def as_launched(sweep: Sweep, seeds: str | None, results: Path) -> Asked:
     """Return a sweep over the base that it was last launched on, and all seeds launched on it.
 
@@ -63,9 +78,10 @@ def as_launched(sweep: Sweep, seeds: str | None, results: Path) -> Asked:
     Raises:
         UserError: The base is not valid any more.
     """
-    words = recall(results, sweep.name)
-    if words is None:
+    last = recall(results, sweep.name)
+    if last is None:
         return asked(sweep, Words(seeds=seeds), results)
+    words = last.words
     try:
         base = _base(sweep, words, results)
     except UserError as error:
@@ -132,18 +148,27 @@ def watch(every: Sequence[Asked], results: Path, pause_s: float, whole: bool) ->
     if pause_s < FASTEST_S:
         raise UserError(f"--every {pause_s:g}: at least {FASTEST_S:g} s, for the scheduler's sake")
     ended: dict[str, SchedulerJob] = {}
-    console = Console()
-    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+    with _screen(Console()) as show:
         while True:
             found = _look(every, results, ended)
             runs = [run for _, _, some in found for run in some]
             pause = _pause(pause_s, runs)
             gc.collect()
             shown = (_shown(looked, whole) for looked in found)
-            live.update(Group(*shown, Text(_clock(pause), "dim")), refresh=True)
-            if not any(run.state in {"running", "queued", "trained"} for run in runs):
+            show(Group(*shown, Text(_clock(pause), "dim")))
+            if not any(run.state in GOES_ON or run.life.active for run in runs):
                 return
             time.sleep(pause)
+
+
+@contextmanager
+def _screen(console: Console) -> Generator[Callable[[RenderableType], None], None, None]:
+    """Give what shows one look after the other: in the same place, or in a file one by one."""
+    if not console.is_terminal:
+        yield console.print
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        yield lambda shown: live.update(shown, refresh=True)
 
 
 def show_plan(

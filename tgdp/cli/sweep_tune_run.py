@@ -204,7 +204,8 @@ def _report(console: Console, task: Task, book: Book) -> None:
     except UserError as error:
         say(console, (f"The trials are safe, but their report could not be written: {error}",))
         return
-    name = f"{task.study.name}/{book.trials()[book.best()[0]].label}@{task.base.seed}"
+    # Its signature: a second study of that name in this folder has a trial of that number too.
+    name = book.trials()[book.best()[0]].run
     say(
         console,
         (

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tgdp.cli.next_command import in_results
 from tgdp.sweep.tune.book import Book, counted
 from tgdp.sweep.tune.declare import Choice, Parameter
 from tgdp.sweep.tune.live import Wish
@@ -68,7 +69,7 @@ def ended(task: Task, book: Book) -> list[str]:
     bad = [trial for trial in book.trials() if trial.state in {"failed", "refused"}]
     lines = [
         f"{trial.label} {trial.state}: {trial.error}"
-        + (f" (tgdp-sweep logs {task.study.name}/{trial.label}@{task.base.seed})" * bool(trial.run))
+        + f" ({in_results(f'tgdp-sweep logs {trial.run}', task.results)})" * bool(trial.run)
         for trial in bad[-MOST_ERRORS:]
     ]
     more = len(bad) - len(lines)

@@ -10,8 +10,11 @@ from tgdp.errors import UserError
 from tgdp.sweep.declare import Cell
 from tgdp.sweep.estimate import Estimate
 from tgdp.sweep.gpu_hours import count_gpus
-from tgdp.sweep.plan import Plan, make_plan
+from tgdp.sweep.lifetime import look
+from tgdp.sweep.logs import log_path
+from tgdp.sweep.plan import Plan, PlannedRun, make_plan
 from tgdp.sweep.scaling import steps_of
+from tgdp.sweep.slurm.reasons import how_ended
 from tgdp.training.run_directory import RunDirectory
 
 STEPS = 40
@@ -51,8 +54,8 @@ def calibrated(plan: Plan, short: Plan, splits: Mapping[str, int]) -> Plan:
     for run in short.runs:
         if run.state != "done":
             raise UserError(
-                f"{run.run.path}: the short run of row '{run.cell.variant.label}' is {run.state} "
-                f"({run.status.error or 'stopped'}); mend that and calibrate again"
+                f"{run.run.path}: the short run of row '{run.cell.variant.label}' {_ended(run)}; "
+                "mend that and calibrate again"
             )
     folder = short.runs[0].folder
     of_row: dict[str, float] = {}
@@ -65,6 +68,20 @@ def calibrated(plan: Plan, short: Plan, splits: Mapping[str, int]) -> Plan:
     mean = fmean(of_row[run.cell.variant.label] for run in plan.todo())
     gpus = fmean(count_gpus(run.run) for run in short.runs)
     return replace(plan, estimate=Estimate(mean, f"{STEPS} steps of each row", gpus))
+
+
+def _ended(run: PlannedRun) -> str:
+    """Return how a run ended that is not done: in its own words, else in those of SLURM."""
+    (life,) = look([(run.run, run.status)])
+    held = life.current
+    if run.status.error:
+        return f"is {run.state} ({run.status.error})"
+    if held is None:
+        return f"is {run.state} (stopped; log: {log_path(run.run)})"
+    when = "before tgdp began" if run.state == "new" else f"and left it {run.state}"
+    said = f"{how_ended(held.job)}; " if held.job else ""
+    log = Path(held.record.log).with_suffix(".err")
+    return f"is not done: its job {held.record.job} ended {when} ({said}log: {log})"
 
 
 class _Timed:

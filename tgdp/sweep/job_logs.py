@@ -49,12 +49,18 @@ def attempts(run: RunDirectory) -> tuple[Attempt, ...]:
     return tuple(sorted(every, key=lambda attempt: attempt.began))
 
 
+def newest(run: RunDirectory) -> Attempt | None:
+    """Return the newest job that has begun to print: those behind it may wait for ever."""
+    return next((attempt for attempt in reversed(attempts(run)) if attempt.ranks()), None)
+
+
 def choose(run: RunDirectory, number: int | None) -> Attempt:
     """Return one job of a run.
 
     Args:
         run: Its directory.
-        number: Which, counted from 1; None is the newest.
+        number: Which, counted from 1; None is the newest that has begun to print, or if none has
+            the first.
 
     Raises:
         UserError: There is none, or not so many.
@@ -63,7 +69,7 @@ def choose(run: RunDirectory, number: int | None) -> Attempt:
     if not every:
         raise UserError(f"{run.path}: no job of it has printed anything, none was ever started")
     if number is None:
-        return every[-1]
+        return newest(run) or every[0]
     if not 1 <= number <= len(every):
         listed = ", ".join(f"{i} ({one.job} {one.stage})" for i, one in enumerate(every, 1))
         raise UserError(f"--attempt {number}: {run.name} has {len(every)}: {listed}")

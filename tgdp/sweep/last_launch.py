@@ -6,8 +6,8 @@ for on the same base.
 """
 
 import json
-from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from tgdp.data.files import write_whole
 from tgdp.errors import UserError
@@ -17,20 +17,37 @@ from tgdp.sweep.resolve import Words
 ENDING = ".last.json"
 
 
-def remember(results: Path, sweep: str, words: Words) -> None:
+class LastLaunch(NamedTuple):
+    """How a sweep was last launched.
+
+    Attributes:
+        words: Preset, data and `--set`.
+        file: The file that declares it; None for one that is found by its name.
+    """
+
+    words: Words
+    file: Path | None = None
+
+
+def remember(results: Path, sweep: str, last: LastLaunch) -> None:
     """Write down what a sweep is launched with.
 
     Args:
         results: The results folder.
         sweep: Name of the sweep.
-        words: What was asked for on the command line.
+        last: What was asked for on the command line.
 
     Raises:
         UserError: The file cannot be written.
     """
     path = file_of(results, sweep)
-    facts = {**asdict(words), "data": str(words.data.resolve()) if words.data else None}
-    del facts["seeds"]
+    words, data = last.words, last.words.data
+    facts = {
+        "preset": words.preset,
+        "data": str(data.resolve()) if data else None,
+        "assignments": words.assignments,
+        "file": str(last.file.resolve()) if last.file else None,
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(facts))
@@ -38,8 +55,8 @@ def remember(results: Path, sweep: str, words: Words) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def recall(results: Path, sweep: str) -> Words | None:
-    """Return what a sweep was last launched with; None if it was never launched here.
+def recall(results: Path, sweep: str) -> LastLaunch | None:
+    """Return how a sweep was last launched; None if it was never launched here.
 
     Raises:
         UserError: The file is damaged.
@@ -47,10 +64,11 @@ def recall(results: Path, sweep: str) -> Words | None:
     path = file_of(results, sweep)
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        data = facts["data"]
-        return Words(
+        data, file = facts["data"], facts["file"]
+        words = Words(
             str(facts["preset"]), Path(data) if data else None, tuple(facts["assignments"])
         )
+        return LastLaunch(words, Path(file) if file else None)
     except FileNotFoundError:
         return None
     except (OSError, KeyError, TypeError, ValueError) as error:

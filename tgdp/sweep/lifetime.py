@@ -208,10 +208,18 @@ def _cause(status: Status, ended: Sequence[tuple[JobRecord, SchedulerJob]]) -> C
     if newest.out_of_memory:
         return "oom"
     if newest.exit_code == LEFT and newest.state == "FAILED":
+        if _was_cancelled(record, ran):
+            return "cancelled"
         # It was told to go: by the signal that is sent ahead of its limit, or before its time.
         told_s, limit = newest.elapsed_s + record.signal_ahead + EARLY_S, newest.limit_s
         return "timeout" if limit and told_s >= limit else ""
     return "failed" if status.state == "failed" else CAUSES.get(newest.state, "")
+
+
+def _was_cancelled(newest: JobRecord, ran: Sequence[tuple[JobRecord, SchedulerJob]]) -> bool:
+    """Return whether a job of the same chain was: its successor has seen that, and left."""
+    chain = (job for record, job in ran if record.folder == newest.folder and record != newest)
+    return any(job.state == "CANCELLED" for job in chain)
 
 
 def _is_out_of_memory(error: str) -> bool:

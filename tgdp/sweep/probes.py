@@ -23,6 +23,10 @@ WHICH = "last"
 """The weights that a sweep measures."""
 
 
+ALL_INPUTS = "av"
+"""What `--modality` is if nobody gives it."""
+
+
 class ProbeWords(NamedTuple):
     """What was asked for on the command line.
 
@@ -32,7 +36,7 @@ class ProbeWords(NamedTuple):
     """
 
     kinds: tuple[str, ...] = ()
-    modalities: str = "av"
+    modalities: str = ALL_INPUTS
 
 
 class Probe(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tgdp.sweep.gpu_hours import HOUR_S
-from tgdp.sweep.lifetime import Life, LifeState, look
+from tgdp.sweep.lifetime import Held, Life, LifeState, look
 from tgdp.sweep.plan import Plan, PlannedRun
 from tgdp.sweep.slurm.reasons import Reason, explain
 from tgdp.sweep.slurm.scheduler import SchedulerJob
@@ -63,7 +63,7 @@ class Progress:
     def reason(self) -> Reason | None:
         """Why it waits, in words."""
         held = self.life.current
-        if self.state == "done" or held is None or held.job is None:
+        if held is None or held.job is None or (self.state == "done" and not _probes(held)):
             return None
         return explain(held.job)
 
@@ -77,11 +77,20 @@ class Progress:
             return f"{host}process {status.pid}" if here else ""
         job = held.job
         place = f"{job.job} {job.node}".rstrip()
-        if self.state == "done":
-            return place
         if self.reason is not None:
-            return f"{place}: {job.reason or 'pending'}"
-        return place if job.is_active else f"{place}: {job.state}"
+            # Some are whole sentences; they stand below the table.
+            return f"{place}: {'pending' if ' ' in job.reason else job.reason or 'pending'}"
+        is_well = job.is_active or job.state == "COMPLETED"
+        # Of a run that is done a probe may have failed; nothing else is worth a word there.
+        return (
+            place
+            if is_well or (self.state == "done" and not _probes(held))
+            else (f"{place}: {job.state}")
+        )
+
+
+def _probes(held: Held) -> bool:
+    return held.record.stage == "probe"
 
 
 def follow(

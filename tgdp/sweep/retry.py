@@ -14,19 +14,14 @@ from filelock import FileLock, Timeout
 
 from tgdp.errors import UserError
 from tgdp.sweep.cells import Named
-from tgdp.sweep.job_logs import attempts
 from tgdp.sweep.lifetime import Cause, Life, look
 from tgdp.sweep.state import read_state
+from tgdp.sweep.trouble import cause_of
 from tgdp.training.run_directory import RunDirectory, Status
 
 Kind = Literal["failed", "timeout", "oom"]
 
 ASIDE = "aside"
-
-TAIL_BYTES = 8_192
-
-KILLED_FOR_MEMORY = ("exceeded memory limit", "oom-kill", "oom_kill", "Out Of Memory", "bad_alloc")
-"""How SLURM and the system say it in what a job printed."""
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +60,7 @@ def candidates(found: Sequence[Named], kinds: Iterable[Kind]) -> tuple[Candidate
     for named, life in zip(found, lives, strict=True):
         if not _is_left(life):
             continue
-        cause = _cause(life)
+        cause = cause_of(life)
         is_failed = "failed" in wanted and (life.state == "failed" or cause == "failed")
         if cause in wanted or is_failed:
             chosen.append(Candidate(named, life, cause or "failed"))
@@ -149,25 +144,3 @@ def _move_aside(run: RunDirectory, results: Path) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     target = folder / f"{run.name}-{stamp}"
     return run.path.rename(target)
-
-
-def _cause(life: Life) -> Cause:
-    """Return why a run ended; where the scheduler knows too little, by what it printed."""
-    if life.cause in {"", "failed"} and life.known and not life.status.error and _ran_out(life):
-        return "oom"
-    return life.cause
-
-
-def _ran_out(life: Life) -> bool:
-    every = attempts(life.run)
-    files = every[-1].files(0) if every else ()
-    return any(word in _end_of(path) for path in files for word in KILLED_FOR_MEMORY)
-
-
-def _end_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -57,7 +57,8 @@ def plan_table(plan: Plan) -> "Table":
 
 def summary(plan: Plan, jobs: int) -> tuple[str, ...]:
     """Return the totals under the plan: states, estimated time, what is left out and why."""
-    lines = [f"{len(plan.runs)} runs: {counted(plan.counts())}.", *_probe_lines(plan)]
+    number = f"{len(plan.runs)} run{'s' * (len(plan.runs) != 1)}"
+    lines = [f"{number}: {counted(plan.counts())}.", *_probe_lines(plan)]
     wall = plan.wall_seconds(jobs)
     if any(run.state != "done" for run in plan.todo()):
         known = f"about {clock(wall)} with {jobs} at once; from {plan.estimate.origin}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tgdp.sweep.declare import Sweep
 from tgdp.sweep.progress import IN_WORK, Progress, counts, reasons
 from tgdp.sweep.show import clock, colored
+from tgdp.sweep.trouble import cause_of, trouble
 from tgdp.training.run_directory import ENDED_BADLY
 
 if TYPE_CHECKING:
@@ -78,12 +79,13 @@ def lines(runs: tuple[Progress, ...], whole: bool = False, costs: bool = True) -
         whole: As for `status_table`.
         costs: Say what they have cost so far.
     """
-    said = [f"{len(runs)} runs: {counted(runs)}. {gpu_hours(runs) if costs else ''}".strip()]
+    number = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+    said = [f"{number}: {counted(runs)}. {gpu_hours(runs) if costs else ''}".strip()]
     left = len(runs) - len(worth_showing(runs, whole))
     if left:
         said.append(f"{left} of them are not shown; --all shows every one.")
-    bad = [run for run in runs if _error(run)]
-    said += [f"{run.name} {run.state}: {_error(run)}" for run in bad[:MOST_ERRORS]]
+    bad = [run for run in runs if run.state in NEEDS_A_LOOK and _has_trouble(run)]
+    said += [f"{run.name} {run.state}: {trouble(run.life)}" for run in bad[:MOST_ERRORS]]
     if len(bad) > MOST_ERRORS:
         said.append(f"... and {len(bad) - MOST_ERRORS} more; --json has them.")
     for word, (reason, names) in reasons(runs).items():
@@ -122,7 +124,7 @@ def _row(sweep: Sweep, run: Progress) -> dict[str, Any]:
         "run": run.planned.cell.signature,
         "directory": str(run.planned.run.path),
         "state": run.state,
-        "cause": run.life.cause,
+        "cause": _cause(run),
         "step": status.step,
         "total_steps": status.total_steps,
         "saved": status.saved,
@@ -145,6 +147,10 @@ def _row(sweep: Sweep, run: Progress) -> dict[str, Any]:
         "explanation": str(reason or ""),
         "stale": _former(run),
     }
+
+
+def _cause(run: Progress) -> str:
+    return cause_of(run.life) if run.state in NEEDS_A_LOOK else run.life.cause
 
 
 def _former(run: Progress) -> dict[str, Any] | None:
@@ -179,12 +185,9 @@ def _is_worth_showing(name: str, runs: Sequence[Progress]) -> bool:
     return always or any(_cell(name, run) not in {"", "-"} for run in runs)
 
 
-def _error(run: Progress) -> str:
-    if run.state not in NEEDS_A_LOOK:
-        return ""
-    return run.life.status.error or {"": "", "oom": "out of memory"}.get(
-        run.life.cause, run.life.cause
-    )
+def _has_trouble(run: Progress) -> bool:
+    # By what is known already: the words may need its log, and there may be thousands of them.
+    return bool(run.life.status.error or run.life.cause)
 
 
 def _some(names: list[str]) -> str:

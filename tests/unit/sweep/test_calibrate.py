@@ -5,11 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.lives import call, noted
+from tests.fake_scheduler import accounted, open_scheduler
+from tests.lives import call, noted, submitted
+from tgdp.cli.sweep_calibrate import Calibration
 from tgdp.config import dump
 from tgdp.data.files import write_whole
+from tgdp.errors import UserError
 from tgdp.sweep import launch
 from tgdp.sweep.calibrate import FOLDER, STEPS
+from tgdp.sweep.machine import share_out
 from tgdp.sweep.plan import Plan
 from tgdp.training.run_directory import Status
 
@@ -29,7 +33,7 @@ class Timed:
     def __init__(self, rates: tuple[float, ...]) -> None:
         self.rates = rates
         self.plans: list[Plan] = []
-        self.ends_as = "done"
+        self.ends_as, self.error = "done", "no room"
 
     def __call__(self, plan: Plan, *_, **__) -> SimpleNamespace:
         """Do as `launch` does."""
@@ -45,7 +49,7 @@ class Timed:
             seconds = OVERHEAD_S + STEPS * BATCH / self.rates[-1]
             if self.ends_as == "done":
                 run.result_file.write_text(json.dumps({"metrics": {}}))
-            run.set_status(Status(state=self.ends_as, seconds=seconds, error="no room"))
+            run.set_status(Status(state=self.ends_as, seconds=seconds, error=self.error))
         return SimpleNamespace(stopped=False)
 
 
@@ -94,3 +98,66 @@ def test_a_short_run_that_fails_is_named_with_its_error(tmp_path, queue) -> None
 def test_a_profile_without_calibration_is_refused(tmp_path) -> None:
     done = call(tmp_path, "plan", "masking", "--profile", "testbed")
     assert "--profile: is only for --calibrate" in str(done.exception)
+
+
+@pytest.fixture
+def silent(monkeypatch, tmp_path):
+    """A queue whose jobs end before tgdp begins, as one with a broken setup line does."""
+
+    def launch_nothing(plan: Plan, *_, **__) -> SimpleNamespace:
+        for number, planned in enumerate(plan.todo()):
+            submitted(tmp_path / FOLDER, planned.cell, f"7_{number}")
+        return SimpleNamespace(stopped=False)
+
+    monkeypatch.setattr(launch, "launch", launch_nothing)
+    monkeypatch.setattr("tgdp.cli.sweep_calibrate.ensure_embedded", lambda results: None)
+    yield from open_scheduler(tmp_path / "bin", monkeypatch)
+
+
+def test_of_a_job_that_failed_before_tgdp_began_slurm_tells(tmp_path, silent) -> None:
+    silent.accounts(
+        *(accounted(f"7_{n}", "FAILED", ExitCode="127:0", NodeList="node1") for n in range(5))
+    )
+    said = str(call(tmp_path, "plan", "masking", "--calibrate").exception)
+    log = tmp_path / FOLDER / ".submissions" / "one" / "7_0" / "7_0_0_log.err"
+    assert "is not done: its job 7_0 ended before tgdp began" in said
+    assert f"(FAILED, exit code 127; log: {log}); mend that and calibrate again" in said
+
+
+def test_of_a_job_that_nobody_knows_any_more_its_log_is_named(tmp_path, silent) -> None:
+    said = str(call(tmp_path, "plan", "masking", "--calibrate").exception)
+    assert "its job 7_0 ended before tgdp began (log: " in said
+
+
+def test_a_run_of_this_machine_that_says_nothing_is_named_with_its_log(tmp_path, queue) -> None:
+    queue.ends_as, queue.error = "interrupted", ""
+    said = str(call(tmp_path, "plan", "masking", "--calibrate").exception)
+    assert "is interrupted (stopped; log: " in said
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs", "at_once"),
+    [("array_parallelism: 3", None, 3), ("", None, 40), ("array_parallelism: 3", 5, 5)],
+)
+def test_a_cluster_goes_on_with_as_many_runs_as_its_profile_lets_it(
+    tmp_path, monkeypatch, text: str, jobs: int | None, at_once: int
+) -> None:
+    monkeypatch.setenv("TGDP_PROFILES", str(tmp_path))
+    (tmp_path / "own.yaml").write_text(f"walltime: 9\n{text}\n")
+    assert Calibration(tmp_path, None, jobs, "own").at_once(40) == at_once
+
+
+def test_this_machine_goes_on_with_as_many_as_it_has_slots(tmp_path) -> None:
+    assert Calibration(tmp_path, None).at_once(40) == share_out(None).jobs
+    assert Calibration(tmp_path, None, 3).at_once(40) == 3
+    with pytest.raises(UserError, match="unknown profile 'none-such'"):
+        Calibration(tmp_path, None, None, "none-such").at_once(40)
+
+
+def test_a_calibration_on_a_cluster_counts_the_time_of_its_profile(
+    tmp_path, queue, monkeypatch
+) -> None:
+    monkeypatch.setenv("TGDP_PROFILES", str(tmp_path))
+    (tmp_path / "own.yaml").write_text("walltime: 9\narray_parallelism: 5\n")
+    monkeypatch.setattr(Calibration, "_run", lambda self, short, console: queue(short))
+    assert plan(tmp_path, "--profile", "own")["jobs"] == 5

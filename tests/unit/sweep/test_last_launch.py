@@ -18,9 +18,9 @@ SWEEP = replace(load_sweep("masking"), name="own")
 """
 
 
-def launch(results: Path, words: Words, sweep=None) -> list[str]:
+def launch(results: Path, words: Words, sweep=None, file: Path | None = None) -> list[str]:
     """Note a launch as the command does, and return the names of its runs."""
-    sweep, wanted = sweep or masking(), Wanted(words, results)
+    sweep, wanted = sweep or masking(), Wanted(words, results, file=file)
     base, cells, _ = look_at(sweep, wanted)
     note_launch(sweep, base, cells, wanted)
     return [cell.signature for cell in cells]
@@ -53,29 +53,34 @@ def test_words_on_the_command_line_win(tmp_path) -> None:
 
 
 def test_status_of_all_shows_those_that_were_launched(tmp_path) -> None:
-    everything = {row["sweep"] for row in data(tmp_path, "status")}
-    assert {"masking", "teacher"} < everything
+    assert data(tmp_path, "status") == []
+    assert f"No sweep was launched in {tmp_path} yet" in call(tmp_path, "status").stderr
     launch(tmp_path, Words(), load_sweep("teacher"))
     assert {row["sweep"] for row in data(tmp_path, "status")} == {"teacher"}
 
 
-def test_a_sweep_of_a_file_is_found_by_the_file(tmp_path) -> None:
-    path = tmp_path / "own.py"
+def test_a_sweep_of_a_file_is_found_by_its_name_and_by_the_file(tmp_path) -> None:
+    path = tmp_path / "one file.py"
     path.write_text(FILE)
-    named = launch(tmp_path, Words(assignments=("training.steps=9",)), load_sweep(path))
-    assert runs(tmp_path, str(path)) == named
-    wanted = Wanted(Words(), tmp_path, named=str(path))
-    assert wanted.status(load_sweep(path), "--watch") == (
-        f"tgdp-sweep status {path} --watch --results {tmp_path}"
+    steps = Words(assignments=("training.steps=9",))
+    named = launch(tmp_path, steps, load_sweep(path), file=path)
+    assert runs(tmp_path, "own") == runs(tmp_path, str(path)) == runs(tmp_path) == named
+    path.unlink()
+    assert f"{path}: no such sweep file" in refused(tmp_path, "own")
+
+
+def test_a_name_is_quoted_for_the_shell(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TGDP_RESULTS", str(tmp_path))
+    sweep = replace(masking(), name="my own")
+    assert Wanted(Words(), tmp_path).status(sweep, "--watch") == (
+        "tgdp-sweep status 'my own' --watch"
     )
-    plain = replace(wanted, named="").status(masking())
-    assert plain == f"tgdp-sweep status masking --results {tmp_path}"
 
 
 def test_what_it_cannot_go_by_is_named(tmp_path) -> None:
     launch(tmp_path, Words())
     file = tmp_path / "sweeps" / "masking.last.json"
-    file.write_text(file.read_text().replace("null", '"/gone"'))
+    file.write_text(file.read_text().replace('"data": null', '"data": "/gone"'))
     said = refused(tmp_path)
     assert "/gone" in said
     assert f"{file}; for another base give --preset" in said
@@ -93,8 +98,8 @@ def test_a_command_that_is_named_finds_the_results(tmp_path, monkeypatch) -> Non
     assert in_results("tgdp-report sync", Path("results")) == "tgdp-report sync --results results"
 
 
-def refused(results: Path) -> str:
-    error = call(results, "status", "masking").exception
+def refused(results: Path, sweep: str = "masking") -> str:
+    error = call(results, "status", sweep).exception
     assert isinstance(error, UserError)
     return str(error)
 

@@ -83,6 +83,19 @@ def test_logs_of_a_rank_of_a_cluster_job(tmp_path, fake) -> None:
     assert data(tmp_path, "logs", "0.00@0")["files"] == [str(folder / "7_0_0_log.out")]
 
 
+def test_logs_are_not_those_of_a_job_that_waits_behind_the_one_that_prints(tmp_path, fake) -> None:
+    (cell, *_) = noted(tmp_path)
+    run = submitted(tmp_path, cell, "7", "interrupted")
+    submitted(tmp_path, cell, "8", stage="evaluate")
+    waits = call(tmp_path, "logs", "0.00@0")
+    assert "Job 7 has printed nothing yet" in waits.stderr
+    folder = tmp_path / ".submissions" / "one" / "7"
+    folder.mkdir(parents=True)
+    (folder / "7_0_log.out").write_text("step 3\n")
+    assert "step 3" in call(tmp_path, "logs", "0.00@0").output
+    assert data(tmp_path, "logs", run.name)["job"] == "7"
+
+
 def test_following_ends_with_the_run(tmp_path, fake) -> None:
     (cell, *_) = noted(tmp_path)
     run = write_run(tmp_path, cell)
@@ -175,7 +188,11 @@ def test_a_job_killed_for_memory_without_cgroups_is_known_by_its_last_words(tmp_
     folder.mkdir(parents=True)
     said = "slurmstepd: error: exceeded memory limit (659988480 > 209715200), being killed"
     (folder / "7_0_log.err").write_text(said)
-    fake.accounts(accounted("7", "FAILED", ExitCode="9:0"))
+    submitted(tmp_path, cell, "8", stage="evaluate")
+    killed = accounted("7", "FAILED", ExitCode="9:0", ElapsedRaw="9", NodeList="n1")
+    fake.accounts(killed, accounted("8", "CANCELLED"))
+    assert data(tmp_path, "status", "masking", "--seeds", "1")[0]["cause"] == "oom"
+    assert "interrupted: out of memory" in call(tmp_path, "status", "masking").output
     (row,) = data(tmp_path, "retry", "--oom")["runs"]
     assert row["cause"] == "oom"
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fake_runs import cells, write_run
+from tests.lives import call
 from tgdp.errors import UserError
 from tgdp.evaluation.probe.settings import ProbeSettings
 from tgdp.evaluation.record import keep
@@ -123,3 +124,13 @@ def test_runs_that_are_done_are_left_to_do_for_their_probes(toy, tmp_path) -> No
     assert not any(line.startswith(("Time left", "Nothing left")) for line in lines)
     assert make_plan(toy, made, tmp_path).todo() == ()
     assert failed.status().state == "failed"
+
+
+def test_a_modality_without_a_probe_is_refused(tmp_path) -> None:
+    words = ("masking", "--seeds", "1", "--dry-run")
+    done = call(tmp_path, *words, "--modality", "a")
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception) == "--modality: is only for --probe"
+    for fine in ((), ("--probe", "linear"), ("--probe", "linear", "--modality", "a")):
+        done = call(tmp_path, *words, *fine)
+        assert done.exit_code == 0 or "has no split" in str(done.exception), done.output

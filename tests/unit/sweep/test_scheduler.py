@@ -135,6 +135,13 @@ def test_a_job_that_neither_knows_is_pending_for_a_minute(fake) -> None:
     assert (found["3"].state, found["3"].is_active) == ("PENDING", True)
 
 
+def test_a_configuration_that_is_not_there_is_said_at_once(fake, monkeypatch, caplog) -> None:
+    monkeypatch.setenv("SLURM_CONF", "/gone/slurm.conf")
+    assert ask(("7",)) == {}
+    assert "SLURM_CONF: /gone/slurm.conf is not there" in caplog.text
+    assert fake.calls("squeue") == []
+
+
 def test_a_machine_without_slurm_knows_nothing_and_says_so(tmp_path, monkeypatch, caplog) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert ask(["3"]) == {}

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -97,6 +98,59 @@ def test_a_job_that_left_at_the_signal_ahead_of_its_limit_timed_out(
     assert data(tmp_path, "status", "masking", "--seeds", "1")[0]["cause"] == cause
 
 
+def test_a_job_that_ends_before_tgdp_begins_is_told_with_where_to_look(tmp_path, fake) -> None:
+    (cell, *_) = noted(tmp_path)
+    submitted(tmp_path, cell, "7")
+    submitted(tmp_path, cell, "8", stage="evaluate")
+    broken = accounted("7", "FAILED", ExitCode="3:0", NodeList="n1")
+    fake.accounts(broken, accounted("8", "CANCELLED"))
+    said = " ".join(call(tmp_path, "status", "masking").output.split())
+    assert "0.00@0 failed: job 7 ended before tgdp began (FAILED, exit code 3); see `set" in said
+    assert "of profile 'test', and" in said
+
+
+def test_a_chain_whose_job_was_cancelled_by_hand_is_cancelled(tmp_path, fake) -> None:
+    (cell, *_) = noted(tmp_path)
+    submitted(tmp_path, cell, "7", "interrupted")
+    submitted(tmp_path, cell, "8")
+    ended = {"ElapsedRaw": "9", "NodeList": "n1", "Timelimit": "00:10:00"}
+    fake.accounts(
+        accounted("7", "CANCELLED", End=f"{time.time() - 9:.0f}", **ended),
+        accounted("8", "FAILED", ExitCode="75:0", End=f"{time.time():.0f}", **ended),
+    )
+    assert data(tmp_path, "status", "masking", "--seeds", "1")[0]["cause"] == "cancelled"
+
+
+def test_a_probe_that_failed_or_is_at_work_is_seen_of_a_run_that_is_done(tmp_path, fake) -> None:
+    failed, works, *_ = noted(tmp_path)
+    for cell, job in ((failed, "7"), (works, "8")):
+        submitted(tmp_path, cell, job, "done", stage="probe")
+    fake.accounts(accounted("7", "FAILED", ExitCode="1:0", ElapsedRaw="9", NodeList="n1"))
+    fake.queue(queued("8", "PENDING", Reason="Priority"))
+    table = call(tmp_path, "status", "masking").output
+    assert "7 n1: FAILED" in table
+    assert "8: Priority" in table
+
+
+def test_a_watch_that_nobody_sees_writes_one_look_after_the_other(
+    tmp_path, fake, monkeypatch
+) -> None:
+    (cell, *_) = noted(tmp_path)
+    submitted(tmp_path, cell, "7")
+    looks = iter((queued("7", "PENDING"), queued("7", "RUNNING"), None))
+
+    def sleep(pause: float) -> None:
+        job = next(looks)
+        fake.queue(*([job] if job else []))
+
+    fake.queue(next(looks))
+    clock = SimpleNamespace(sleep=sleep, strftime=time.strftime)
+    monkeypatch.setattr("tgdp.cli.sweep_status.time", clock)
+    monkeypatch.setattr("tgdp.sweep.slurm.scheduler.YOUNG_S", 0.0)
+    shown = call(tmp_path, "status", "masking", "--watch").output
+    assert shown.count("again every 15 s") == 3
+
+
 def test_a_job_that_is_noted_twice_counts_once(tmp_path, fake) -> None:
     (cell, *_) = noted(tmp_path)
     for _ in range(2):
@@ -166,7 +220,7 @@ def test_a_result_outweighs_whatever_became_of_the_job(tmp_path, fake) -> None:
     fake.accounts(accounted("7", "TIMEOUT"))
     fake.queue(queued("8", "PENDING", Reason="Priority"))
     (row, *_) = data(tmp_path, "status", "masking", "--seeds", "1")
-    assert (row["state"], row["r1"], row["explanation"]) == ("done", 0.18, "")
+    assert (row["state"], row["r1"], row["explanation"]) == ("done", 0.18, "others come first")
 
 
 def test_a_requeued_job_is_queued_again_not_failed(tmp_path, fake) -> None:

@@ -137,6 +137,16 @@ def test_a_run_that_would_end_so_again_is_over(
     assert len(made_up.submitted) == 1
 
 
+def test_of_a_job_that_failed_before_tgdp_began_slurm_tells(made_up, workers, planned) -> None:
+    workers.turn()
+    job = SchedulerJob("7", "FAILED", node="node1", exit_code="127:0")
+    made_up.said = ("failed", "failed", (Held(RECORD, job),), 0)
+    workers.turn()
+    work = workers.look(planned.cell.signature)
+    assert work.phase == "over"
+    assert work.error == "its job ended before tgdp began (FAILED, exit code 127)"
+
+
 def test_a_run_that_is_to_end_is_cancelled_and_over_when_its_jobs_are(
     made_up, workers, planned
 ) -> None:

@@ -184,6 +184,17 @@ def test_after_three_failures_alike_nothing_more_is_asked(tmp_path: Path) -> Non
     assert len(workers.added) == 3
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("new", "its job ended before tgdp began"), ("interrupted", "its run was left interrupted")],
+)
+def test_a_run_that_ended_without_a_word_is_said_to(tmp_path: Path, state, words: str) -> None:
+    task = task_of(study(), tmp_path)
+    loop, _, _ = driver(task, lambda _, run: Work("over", replace(run.status, state=state)), 1)
+    loop.run()
+    assert open_book(task).trials()[0].error == words
+
+
 def test_failures_in_between_stop_nothing(tmp_path: Path) -> None:
     task = task_of(study(), tmp_path)
     calls: list[int] = []

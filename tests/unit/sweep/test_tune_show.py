@@ -3,10 +3,13 @@
 import io
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from rich.console import Console
 
 from tests.study_runs import RATIO, TEMPERATURE, constrained, task_of, work_through, write_run
+from tgdp.cli.sweep_tune_run import _report
+from tgdp.cli.sweep_tune_show import ended
 from tgdp.sweep.tune.book import Book, Trial
 from tgdp.sweep.tune.live import Live
 from tgdp.sweep.tune.opening import open_book
@@ -77,3 +80,25 @@ def test_in_a_terminal_there_is_a_row_for_each_trial_and_a_line_for_all(tmp_path
     assert f"of 10 trials told, 1 in work, best retrieval {100 * best.values[0]:.1f} %" in (
         text.getvalue()
     )
+
+
+def test_a_trial_that_failed_is_named_by_what_no_other_study_has(tmp_path: Path) -> None:
+    task = task_of(constrained(), tmp_path)
+    book = work_through(task, 6)
+    (line,) = ended(task, book)
+    run = book.trials()[4].run
+    assert line.startswith("t004 failed: ValueError: a | b (tgdp-sweep logs ")
+    assert f"(tgdp-sweep logs {run} --results {tmp_path})" in line
+
+
+def test_what_comes_next_names_the_best_run_by_its_signature(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "tgdp.report.study.finish_study", lambda task, book: SimpleNamespace(notes=(), files=())
+    )
+    task = task_of(constrained(), tmp_path)
+    book = work_through(task, 6)
+    text = io.StringIO()
+    _report(Console(file=text, width=200), task, book)
+    run = book.trials()[book.best()[0]].run
+    assert f"  tgdp-sweep logs {run} --results {tmp_path}\n" in text.getvalue()
+    assert "@0" not in text.getvalue()

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +97,17 @@ class ClusterJob:
 
     def _cancel_successors(self, run: RunDirectory) -> None:
         """Take the jobs out of the queue that would have succeeded this one."""
+        if later := self._successors(run):
+            log.info("not needed any more: %s", ", ".join(later))
+            cancel(later)
+
+    def _successors(self, run: RunDirectory) -> list[str]:
         if self.restarts:
-            return
+            return []
         number = job_number()
         own = [job for job in read(run) if job.stage == self.stage]
         place = next((n for n, job in enumerate(own) if job.job == number), len(own))
-        later = [job.job for job in own[place + 1 :] if job.folder == own[place].folder]
-        if later:
-            log.info("not needed any more: %s", ", ".join(later))
-            cancel(later)
+        return [job.job for job in own[place + 1 :] if job.folder == own[place].folder]
 
     def _needless(self, run: RunDirectory) -> str | None:
         """Return why a job that waited for another has nothing to do; None where it has."""
@@ -175,14 +177,28 @@ class ClusterJob:
     def _leave(self, run: RunDirectory, attempts: int) -> None:
         """Leave a run that is saved; queued again where that is allowed."""
         if not self.restarts:
-            log.info("saved; not queued again")
+            self._leave_to_successors(run)
         elif attempts >= self.restarts:
-            log.error("saved; %d jobs are all that %s may use up", self.restarts, run.path)
+            _say_why(run, f"saved; {self.restarts} jobs are all that it may use up (`restarts`)")
         else:
             put_back()
         # Without a result: to submitit, and to SLURM, this is not the end of it.
         sys.stdout.flush()
         sys.exit(LEFT)
+
+    def _leave_to_successors(self, run: RunDirectory) -> None:
+        if self._successors(run):
+            log.info("saved; a successor goes on")
+        elif self.former:
+            _say_why(run, "saved; the jobs of its chain are used up (`successors`)")
+        else:
+            log.info("saved; not queued again")
+
+
+def _say_why(run: RunDirectory, why: str) -> None:
+    log.error("%s", why)
+    status = run.status()
+    run.set_status(replace(status, error=f"{why}; the same command goes on"))
 
 
 def _ensure_data(config: str) -> None:
@@ -199,7 +215,8 @@ def _ensure_data(config: str) -> None:
     from tgdp.data.synthetic.embedded import ensure
 
     cores = int(os.environ.get("SLURM_CPUS_PER_TASK") or 1)
-    log.info("%s: made if it is not there, which takes minutes", data.folder)
+    if not Path(data.folder).exists():
+        log.info("%s: made first, which takes minutes", data.folder)
     try:
         ensure(Path(data.folder), min(cores, count_cores()))
     except UserError as error:

@@ -27,7 +27,11 @@ def answer(*command: str) -> str | None:
 
     Failures are warned of, but for a cluster that keeps no accounts: that is how it is made.
     """
-    said = ""
+    said, conf = "", os.environ.get("SLURM_CONF")
+    if conf and not os.path.exists(conf):
+        # The commands themselves look for it for a minute, each time.
+        log.warning("SLURM_CONF: %s is not there; what %s knows is left out", conf, command[0])
+        return None
     for pause in (0.0, *WAITS_S):
         time.sleep(pause)
         try:

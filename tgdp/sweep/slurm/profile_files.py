@@ -1,6 +1,8 @@
 """Profiles on disk: the user's own first, then those that come with the project."""
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +13,9 @@ from tgdp.errors import UserError, unknown_name
 from tgdp.sweep.slurm.profile import Profile, Resources
 
 PACKAGE = Path(__file__).resolve().parents[2]
+
+PLAIN = re.compile(r"[\w./][\w./=+-]*( [\w./][\w./=+-]*)*")
+"""What YAML reads as the same text without quotes, in a list too."""
 
 
 def user_folder() -> Path:
@@ -78,16 +83,35 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         # Every scalar stays the text it is: to YAML 1.1, 12:00:00 is the number 43200, and `on` is
         # true.
-        data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+        text = path.read_text(encoding="utf-8")
+        twice = _twice(yaml.compose(text, yaml.BaseLoader))
+        data = yaml.load(text, yaml.BaseLoader)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if twice:
+        raise UserError(f"{path}: {twice}")
     if not isinstance(data, dict):
         raise UserError(f"{path}: expected fields, a line each, as in `partition: main`")
     fields = cast("dict[str, Any]", data)
     # Only a value left empty: one that is an empty text in quotes says the same.
     return {key: value for key, value in fields.items() if value != ""}
+
+
+def _twice(node: yaml.Node | None) -> str:
+    """Return which key is given twice, of the profile or of a stage; YAML would take the later."""
+    if not isinstance(node, yaml.MappingNode):
+        return ""
+    inner = ((f"{key.value}.", value) for key, value in node.value)
+    for prefix, mapping in (("", node), *inner):
+        lines: dict[str, int] = {}
+        for key, _ in mapping.value if isinstance(mapping, yaml.MappingNode) else ():
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                return f"{prefix}{name}: is given twice, in line {lines[name]} and in line {line}"
+            lines[name] = line
+    return ""
 
 
 def _explain(error: ValidationError) -> str:
@@ -104,5 +128,16 @@ def _one(problem: Any) -> str:
         )
     if problem["type"] == "missing":
         return f"{field}: is missing, and has to be there"
+    if problem["type"] == "tuple_type":
+        return f"{field}: expected a list of lines, as in `{field}: {_as_list(problem['input'])}`"
+    if problem["type"] in {"dict_type", "model_type"}:
+        return f"{field}: expected fields of its own, as in `{field}: {{NAME: VALUE}}`"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"{field}: {message} (got {problem['input']!r})" if field else message
+
+
+def _as_list(value: object) -> str:
+    """Return in YAML the list that somebody may have meant who wrote a text."""
+    lines = [line.strip() for line in str(value).splitlines() if line.strip()]
+    plain = (line if PLAIN.fullmatch(line) else json.dumps(line) for line in lines)
+    return f"[{', '.join(plain)}]"

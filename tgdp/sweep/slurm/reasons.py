@@ -1,4 +1,4 @@
-"""Why a job waits, in words: what SLURM's reasons mean, and what to do."""
+"""Why a job waits, in words: what SLURM's reasons mean, and what to do; and how one ended."""
 
 from typing import NamedTuple
 
@@ -29,7 +29,9 @@ REASONS = {
     "Resources": Reason("next in line, waits for free nodes"),
     "Dependency": Reason("waits for the job before it"),
     "JobArrayTaskLimit": Reason("as many of its array run as its throttle allows"),
-    "BeginTime": Reason("not before its time; after a requeue that is a minute or two"),
+    "BeginTime": Reason(
+        "not before its time: a `begin` of its profile, or a minute or two after a requeue"
+    ),
     "just submitted": Reason("just submitted"),
     "Cleaning": Reason("its former start is being cleaned up"),
     "DependencyNeverSatisfied": Reason(
@@ -49,6 +51,10 @@ REASONS = {
     "BadConstraints": Reason("no node has the features it asks for", CANCEL_AND),
     "ReqNodeNotAvail": Reason(
         "nodes it needs are down or reserved", "`sinfo -R` says why; wait, or name other nodes"
+    ),
+    "Nodes required for job are DOWN": Reason(
+        "the nodes that it could have are down, drained or taken by a higher partition",
+        "it starts when they are free; `sinfo -R` says which are down, and why",
     ),
     "NodeDown": Reason("a node it needs is down", "`sinfo -R` says why"),
     "Reservation": Reason("waits for its reservation to begin"),
@@ -99,8 +105,16 @@ def explain(job: SchedulerJob) -> Reason | None:
     for beginning, words in BEGINNINGS.items():
         if job.reason.startswith(beginning):
             return _limit(job.reason, words)
-    first = job.reason.partition(",")[0].strip("()")
+    first = job.reason.partition(",")[0].strip("()").replace("_", " ")
     return REASONS.get(first) or Reason(job.reason)
+
+
+def how_ended(job: SchedulerJob) -> str:
+    """Return how SLURM says that a job ended: `FAILED, exit code 1`, or `FAILED, signal 9`."""
+    code, _, signal = job.exit_code.partition(":")
+    if signal.strip("0"):
+        return f"{job.state}, signal {signal}"
+    return f"{job.state}, exit code {code}" if code.strip("0") else job.state
 
 
 def _limit(reason: str, words: str) -> Reason:
@@ -108,5 +122,6 @@ def _limit(reason: str, words: str) -> Reason:
     if "PerJob" in reason or reason.startswith("QOSMin"):
         mend = f"it never starts; {CANCEL_AND}"
     else:
-        mend = "it starts when other jobs end; `sacctmgr show assoc` shows the limit"
+        whose = "qos" if reason.startswith("QOS") else "assoc"
+        mend = f"it starts when other jobs end; `sacctmgr show {whose}` shows the limit"
     return Reason(words.format(what=what), mend)

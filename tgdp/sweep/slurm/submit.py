@@ -183,12 +183,14 @@ def _submit_step(
     try:
         jobs = submit_jobs(order.folder, order.words(step, numbers), tasks)
     except UserError as error:
+        profile = f"profile '{order.profile.name}'"
         if not numbers:
             _remove(order.folder)
-            raise
+            raise UserError(f"{error} ({profile})") from error
         raise UserError(
-            f"{error}. In the queue already, and left there: {', '.join(numbers.values())}. "
-            "When the cluster takes more, the same command submits the rest"
+            f"{error} ({profile}). In the queue already, and left there: "
+            f"{', '.join(numbers.values())}. When the cluster takes more, the same command submits "
+            "the rest"
         ) from error
     _note(order, step, jobs)
     return jobs

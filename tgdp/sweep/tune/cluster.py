@@ -17,6 +17,7 @@ from tgdp.sweep.queue import STOPPED
 from tgdp.sweep.slurm.jobs import read
 from tgdp.sweep.slurm.marks import SilentQueueError
 from tgdp.sweep.slurm.profile import Profile
+from tgdp.sweep.slurm.reasons import how_ended
 from tgdp.sweep.slurm.scheduler import PAUSE_OF_MANY_S, SchedulerJob, polite
 from tgdp.sweep.slurm.submit import submit
 from tgdp.sweep.stages import IN_TWO, Stages
@@ -161,7 +162,7 @@ class ClusterWorkers:
     def _judge(self, run: _Followed, life: Life) -> None:
         # If the queue is silent, the end of one job settles nothing: another one may wait.
         if life.state in SETTLED and (life.is_sure or life.status.state in SETTLED):
-            run.work = Work("over", life.status, life.status.error)
+            run.work = Work("over", life.status, life.status.error or _before_it_began(life))
             return
         if life.active or life.state == "running":
             run.quiet = 0
@@ -187,6 +188,14 @@ class ClusterWorkers:
             return
         why = life.cause or "their logs say why"
         run.work = Work("over", life.status, f"its jobs ended before it was done ({why})")
+
+
+def _before_it_began(life: Life) -> str:
+    """Return how the job of a run ended that has not written a word; empty if it has."""
+    # Neither its number nor its log: three trials that fail alike are to say the same.
+    if life.status.state != "new" or life.current is None or life.current.job is None:
+        return ""
+    return f"its job ended before tgdp began ({how_ended(life.current.job)})"
 
 
 def _in_queue(life: Life) -> int:

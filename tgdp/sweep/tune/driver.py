@@ -19,7 +19,7 @@ from tgdp.sweep.tune.sampler import next_of_grid
 from tgdp.sweep.tune.space import Point
 from tgdp.sweep.tune.task import Task
 from tgdp.sweep.tune.workers import Work, Workers
-from tgdp.training.run_directory import ENDED_BADLY
+from tgdp.training.run_directory import ENDED_BADLY, State
 
 SAME_ERRORS = 3
 """Trials in a row that fail alike: the next ones would too."""
@@ -171,7 +171,7 @@ class Driver:
             self._book.prune(number, self._curves.of(run, live.planned.cell.config))
             self._errors.clear()
         else:
-            error = work.error or f"its run ended {work.status.state}"
+            error = work.error or _unsaid(work.status.state)
             self._book.fail(number, error)
             self._failed(error)
 
@@ -199,3 +199,8 @@ class Driver:
             # Before the job is told: whoever finds it stopped must know why.
             self._book.note(live.trial.number, PRUNING, max(curve))
             self._workers.end(live.planned.cell.signature)
+
+
+def _unsaid(state: State) -> str:
+    """Return how a run ended that says no word of it itself."""
+    return "its job ended before tgdp began" if state == "new" else f"its run was left {state}"
