@@ -21,6 +21,9 @@ from tgdp.training.run_directory import RunDirectory
 pytestmark = pytest.mark.slow
 
 STEPS = 4 * STEPS_PER_EPOCH
+LONG = 20 * STEPS_PER_EPOCH
+"""Steps of a run that is still at work when somebody has seen the first of them."""
+
 AT = 2 * STEPS_PER_EPOCH
 """A step that is measured, saved and kept."""
 
@@ -98,11 +101,10 @@ def test_a_signal_to_the_whole_group_leaves_the_loader_at_work(
     same(run, straight)
 
 
-def test_the_real_job_and_the_real_command_are_asked_to_stop(
-    data: Path, straight: RunDirectory, tmp_path: Path
-) -> None:
-    run, config = resolved(data, tmp_path, training__steps=STEPS)
-    words = [sys.executable, *command(data, tmp_path, training__steps=STEPS)]
+def test_the_real_job_and_the_real_command_are_asked_to_stop(data: Path, tmp_path: Path) -> None:
+    straight = undisturbed(data, tmp_path / "straight", LONG)
+    run, config = resolved(data, tmp_path, training__steps=LONG)
+    words = [sys.executable, *command(data, tmp_path, training__steps=LONG)]
     for to_job, number, code in ((True, "SIGUSR2", 1), (False, "SIGTERM", 130)):
         former = run.status()
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
@@ -112,6 +114,6 @@ def test_the_real_job_and_the_real_command_are_asked_to_stop(
         assert process.returncode == code, output
         status = run.status()
         assert (status.state, status.error) == ("interrupted", "")
-        assert former.saved < status.saved == status.step < STEPS
+        assert former.saved < status.saved == status.step < LONG
     assert Attempt(run, config).join() == 0
     same(run, straight)
