@@ -8,7 +8,7 @@ import typer
 
 from tgdp.sweep.cells import find_one
 from tgdp.sweep.job_logs import Attempt, check_rank, choose
-from tgdp.sweep.lifetime import look
+from tgdp.sweep.lifetime import look_now
 from tgdp.sweep.logs import ERROR_FILE
 from tgdp.sweep.state import read_state
 from tgdp.training.run_directory import ENDED_BADLY, RunDirectory
@@ -97,7 +97,7 @@ class Tail:
 
 
 def _goes_on(run: RunDirectory) -> bool:
-    (life,) = look([(run, read_state(run))])
+    (life,) = look_now((run,))
     return life.state in {"running", "queued"} or bool(life.active)
 
 

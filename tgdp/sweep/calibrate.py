@@ -80,7 +80,7 @@ def _ended(run: PlannedRun) -> str:
         return f"is {run.state} (stopped; log: {log_path(run.run)})"
     when = "before tgdp began" if run.state == "new" else f"and left it {run.state}"
     said = f"{how_ended(held.job)}; " if held.job else ""
-    log = Path(held.record.log).with_suffix(".err")
+    log = held.record.error_log
     return f"is not done: its job {held.record.job} ended {when} ({said}log: {log})"
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from tgdp.errors import UserError
 from tgdp.sweep.cells import Named
-from tgdp.sweep.lifetime import Life, look
+from tgdp.sweep.lifetime import Life, look_now
 from tgdp.sweep.slurm.command import call
-from tgdp.sweep.state import is_held, read_state
+from tgdp.sweep.state import is_held
 from tgdp.training.run_directory import RunDirectory, Status
 
 
@@ -39,7 +39,7 @@ class Stoppable(NamedTuple):
 
 def stoppable(found: Sequence[Named]) -> tuple[Stoppable, ...]:
     """Return which of some runs wait or run."""
-    lives = look([(named.run, read_state(named.run)) for named in found])
+    lives = look_now(named.run for named in found)
     both = zip(found, lives, strict=True)
     every = [_of(named, life) for named, life in both]
     return tuple(one for one in every if one.jobs or one.process or one.obstacle)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from tgdp.sweep.gpu_hours import gpu_seconds, wasted_gpu_seconds
 from tgdp.sweep.slurm.jobs import JobRecord, read
 from tgdp.sweep.slurm.scheduler import SchedulerJob, ask_about
-from tgdp.sweep.state import is_held
+from tgdp.sweep.state import is_held, read_state
 from tgdp.training.run_directory import ENDED_BADLY, RunDirectory, Status
 
 LifeState = Literal[
@@ -152,6 +152,18 @@ def look(
     return tuple(
         replace(life, is_sure=all(held.job is not None for held in life.jobs)) for life in lives
     )
+
+
+def look_now(
+    runs: Iterable[RunDirectory], ended: dict[str, SchedulerJob] | None = None
+) -> tuple[Life, ...]:
+    """Return how some runs are, by what is written in them at this moment.
+
+    Args:
+        runs: Their directories.
+        ended: As for `look`.
+    """
+    return look([(run, read_state(run)) for run in runs], ended)
 
 
 def judge(run: RunDirectory, status: Status, jobs: tuple[Held, ...] = ()) -> Life:

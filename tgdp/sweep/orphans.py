@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 from tgdp.sweep import records
 from tgdp.sweep.cells import Named, every
 from tgdp.sweep.hold import is_being_written
-from tgdp.sweep.lifetime import Life, look
+from tgdp.sweep.lifetime import Life, look_now
 from tgdp.sweep.slurm import snapshot, submit
-from tgdp.sweep.state import is_held, read_state
+from tgdp.sweep.state import is_held
 from tgdp.training.run_directory import ENDED_BADLY, RunDirectory
 
 Kind = Literal["run of no sweep", "half written", "old snapshot"]
@@ -124,7 +124,7 @@ def _remove(path: Path) -> bool:
 
 
 def _lives(runs: Sequence[Named]) -> tuple[Life, ...]:
-    return look([(named.run, read_state(named.run)) for named in runs])
+    return look_now(named.run for named in runs)
 
 
 def _runs(runs: Sequence[Named], lives: Sequence[Life]) -> Iterator[Orphan]:

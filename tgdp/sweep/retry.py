@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from tgdp.errors import UserError
 from tgdp.sweep.cells import Named
-from tgdp.sweep.lifetime import Cause, Life, look
+from tgdp.sweep.lifetime import Cause, Life, look_now
 from tgdp.sweep.state import read_state
 from tgdp.sweep.trouble import cause_of
 from tgdp.training.run_directory import RunDirectory, Status
@@ -55,7 +55,7 @@ def candidates(found: Sequence[Named], kinds: Iterable[Kind]) -> tuple[Candidate
         kinds: Causes. What failed for want of memory counts as failed too.
     """
     wanted = set(kinds)
-    lives = look([(named.run, read_state(named.run)) for named in found])
+    lives = look_now(named.run for named in found)
     chosen: list[Candidate] = []
     for named, life in zip(found, lives, strict=True):
         if not _is_left(life):
@@ -119,7 +119,7 @@ def _again(runs: Sequence[Candidate]) -> tuple[Life, ...]:
     """Return how runs are by now; of their jobs only those are asked about that may not be over."""
     pairs = [(held.record.job, held.job) for one in runs for held in one.life.jobs]
     ended = {name: job for name, job in pairs if job is not None and not job.is_active}
-    return look([(one.named.run, read_state(one.named.run)) for one in runs], ended)
+    return look_now((one.named.run for one in runs), ended)
 
 
 def _may_be_marked(life: Life, before: Status, from_scratch: bool) -> bool:

@@ -23,7 +23,7 @@ def trouble(life: Life) -> str:
         job, record = held.job, held.record
         return (
             f"job {job.job} ended before tgdp began ({how_ended(job)}); see `setup` of profile "
-            f"'{record.profile}', and {Path(record.log).with_suffix('.err')}"
+            f"'{record.profile}', and {record.error_log}"
         )
     return WORDS.get(cause, cause)
 

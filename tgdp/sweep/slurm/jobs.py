@@ -5,6 +5,7 @@ scheduler's to say; what became of the run, its status.
 """
 
 import json
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from pydantic_core import from_json
@@ -44,6 +45,11 @@ class JobRecord(NamedTuple):
     folder: str
     log: str
     signal_ahead: float = 600.0
+
+    @property
+    def error_log(self) -> Path:
+        """Where it prints errors, those of its `setup` lines too."""
+        return Path(self.log).with_suffix(".err")
 
 
 def append(run: RunDirectory, record: JobRecord) -> None:

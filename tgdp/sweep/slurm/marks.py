@@ -16,7 +16,6 @@ from tgdp.sweep.slurm.command import answer, call
 
 MARK = "tgdp"
 
-
 FACTS_FILE = "submission.json"
 """In the folder of a submission: by whom and of what it was made, and the jobs that are noted."""
 
